@@ -1,0 +1,36 @@
+# Everything runs in .venv, made from PyPI packages. Needs Python 3.11+, g++, make, perl.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= build/demo
+
+.PHONY: demo test check-all lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/hnlpu demo -o $(OUT) --force
+
+test: $(VENV)/installed-dev lint
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+check-all: $(VENV)/installed-dev lint
+	$(BIN)/python -m pytest -q --durations=10
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# Strict editable mode links every file, so that type checkers see the mapped folders.
+$(VENV)/installed-dev: pyproject.toml $(wildcard hnlpu/*.py rtl/*.py sim/*.py costmodel/*.py verification/*.py reports/*.py) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=strict
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

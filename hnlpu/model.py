@@ -1,0 +1,208 @@
+"""The shape of a language model, read from a Hugging Face ``config.json`` alone."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnlpu.errors import HnlpuError
+
+__all__ = ["FAMILIES", "LinearShape", "ModelShape", "read_model_shape"]
+
+#: ``model_type`` of each supported family.
+FAMILIES = {"gpt_oss": "gpt-oss", "llama": "llama"}
+
+#: Rotary embeddings the chip computes; others would silently give wrong positions.
+_ROPE_TYPES = ("default", "yarn")
+
+
+@dataclass(frozen=True, slots=True)
+class LinearShape:
+    """One kind of weight matrix of a model.
+
+    Attributes
+    ----------
+    role : str
+        ``q``, ``k``, ``v``, ``o``, ``router``, ``gate_up``, ``gate``, ``up``, ``down``, ``unembedding``.
+    n_rows, n_columns : int
+        Outputs and inputs.
+    count : int
+        Matrices of this kind in the model.
+    active : int
+        Matrices of this kind that one token uses.
+    """
+
+    role: str
+    n_rows: int
+    n_columns: int
+    count: int
+    active: int
+
+    @property
+    def n_weights(self) -> int:
+        """Weights of all ``count`` matrices."""
+        return self.n_rows * self.n_columns * self.count
+
+    @property
+    def n_active_weights(self) -> int:
+        """Weights that one token uses."""
+        return self.n_rows * self.n_columns * self.active
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """Dimensions of a model; everything the cost model needs to know of it."""
+
+    name: str
+    family: str
+    n_layers: int
+    hidden: int
+    intermediate: int
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    vocab: int
+    n_experts: int
+    experts_per_token: int
+    tied_embedding: bool
+    max_context: int
+    sliding_window: int | None
+
+    @property
+    def is_moe(self) -> bool:
+        return self.n_experts > 0
+
+    def linears(self) -> Iterator[LinearShape]:
+        """Every kind of matrix that is hardwired, in the order a token meets them."""
+        n, hidden = self.n_layers, self.hidden
+        kv_rows = self.n_kv_heads * self.head_dim
+        q_rows = self.n_heads * self.head_dim
+        yield LinearShape("q", q_rows, hidden, n, n)
+        yield LinearShape("k", kv_rows, hidden, n, n)
+        yield LinearShape("v", kv_rows, hidden, n, n)
+        yield LinearShape("o", hidden, q_rows, n, n)
+        if self.is_moe:
+            total, active = n * self.n_experts, n * self.experts_per_token
+            yield LinearShape("router", self.n_experts, hidden, n, n)
+            yield LinearShape("gate_up", 2 * self.intermediate, hidden, total, active)
+            yield LinearShape("down", hidden, self.intermediate, total, active)
+        else:
+            yield LinearShape("gate", self.intermediate, hidden, n, n)
+            yield LinearShape("up", self.intermediate, hidden, n, n)
+            yield LinearShape("down", hidden, self.intermediate, n, n)
+        yield LinearShape("unembedding", self.vocab, hidden, 1, 1)
+
+    @property
+    def n_hardwired_weights(self) -> int:
+        return sum(linear.n_weights for linear in self.linears())
+
+    @property
+    def n_active_weights(self) -> int:
+        return sum(linear.n_active_weights for linear in self.linears())
+
+
+def read_model_shape(path: Path, *, name: str | None = None) -> ModelShape:
+    """Shape of the model whose ``config.json`` is ``path``.
+
+    Raises
+    ------
+    HnlpuError
+        Unreadable file, unknown architecture, rope type or activation, missing or impossible value.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HnlpuError(
+            "cannot read the model's configuration",
+            where=str(path),
+            got=error.strerror or str(error),
+            do="name a Hugging Face folder that holds config.json",
+        ) from error
+    except ValueError as error:
+        raise HnlpuError(
+            "not valid JSON", where=str(path), got=str(error), do="download config.json again"
+        ) from error
+    return _shape_of(config, where=str(path), name=name or path.resolve().parent.name)
+
+
+def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
+    if not isinstance(config, Mapping):
+        raise HnlpuError("not a model configuration", where=where, got=type(config).__name__,
+                         do="config.json must hold one object")  # fmt: skip
+    model_type = config.get("model_type")
+    if model_type not in FAMILIES:
+        raise HnlpuError(
+            "unknown architecture",
+            where=f"{where}: model_type",
+            got=repr(model_type),
+            do=f"supported are {', '.join(FAMILIES)}",
+        )
+    _check_rope(config, where)
+
+    def integer(key: str, default: int | None = None, *, low: int = 1) -> int:
+        value = config.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 1 << 32:
+            raise HnlpuError(
+                "missing or impossible value",
+                where=f"{where}: {key}",
+                got=repr(value),
+                do=f"expected an integer of at least {low}",
+            )
+        return value
+
+    is_moe = model_type == "gpt_oss"
+    hidden, n_heads = integer("hidden_size"), integer("num_attention_heads")
+    n_kv_heads = integer("num_key_value_heads", n_heads)
+    n_experts = integer("num_local_experts") if is_moe else 0
+    chosen = integer("num_experts_per_tok", config.get("experts_per_token")) if is_moe else 0
+    for small, large, keys in (
+        (n_kv_heads, n_heads, "num_key_value_heads and num_attention_heads"),
+        (chosen, n_experts, "num_experts_per_tok and num_local_experts"),
+    ):
+        if small > large or (keys.endswith("heads") and large % small):
+            raise HnlpuError(
+                "values do not fit each other",
+                where=f"{where}: {keys}",
+                got=f"{small} and {large}",
+                do="correct config.json",
+            )
+    if model_type == "llama" and config.get("hidden_act", "silu") != "silu":
+        raise HnlpuError(
+            "unsupported activation",
+            where=f"{where}: hidden_act",
+            got=repr(config["hidden_act"]),
+            do="the llama family is built with silu",
+        )
+    window = config.get("sliding_window")
+    return ModelShape(
+        name=name,
+        family=FAMILIES[model_type],
+        n_layers=integer("num_hidden_layers"),
+        hidden=hidden,
+        intermediate=integer("intermediate_size"),
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        head_dim=integer("head_dim", max(1, hidden // n_heads)),
+        vocab=integer("vocab_size"),
+        n_experts=n_experts,
+        experts_per_token=chosen,
+        tied_embedding=bool(config.get("tie_word_embeddings", False)),
+        max_context=integer("max_position_embeddings", 2048),
+        sliding_window=integer("sliding_window") if window is not None else None,
+    )
+
+
+def _check_rope(config: Mapping[str, Any], where: str) -> None:
+    for key in ("rope_scaling", "rope_parameters"):
+        rope = config.get(key)
+        if not rope:
+            continue
+        kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
+        if kind not in _ROPE_TYPES:
+            raise HnlpuError(
+                "unsupported rotary embedding",
+                where=f"{where}: {key}",
+                got=repr(kind),
+                do=f"supported rope types are {', '.join(_ROPE_TYPES)}",
+            )

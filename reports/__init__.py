@@ -1,0 +1,1 @@
+"""Reports: one page, its charts and its tables, from what a bundle holds."""

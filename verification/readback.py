@@ -1,0 +1,427 @@
+"""Readback: the weights of a bundle, recovered from its emitted files and compared with the checkpoint.
+
+Whoever holds the base and the metal files can read the weights. This is that reading, done on the
+text of the files, by the position of ports and never by a name:
+
+    line of the stub's own bundle -> multiple
+    ties at the exponent pins     -> block exponent, per phase of a superblock
+    ties at the row exponents     -> row exponent
+
+    weight = multiple * 2**(block exponent + row exponent)
+
+A stub that is tapped to anything but its own bundle makes its weight *missing*, and so does a wire that
+does not lead straight through the metal: an input ``x`` or a result ``y`` that is led elsewhere loses
+its column or row. ``missing`` also counts what pads the array and is not on the zero line.
+
+Contract (checked by ``tests/verification/test_readback.py``): every weight of an intact bundle comes
+back; a tap, pin, tie or wire changed anywhere is found; names and the order of statements change nothing.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hnlpu.base import LINE_MULTIPLES, BasePlan
+from hnlpu.errors import HnlpuError
+from hnlpu.metal import ROW_EXPONENT_BITS
+from hnlpu.rtl.array import array_ports
+from hnlpu.verification.dequantize import Tensors, dequantize, hardwired_size, is_hardwired
+from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_header, read_netlist
+
+__all__ = ["Progress", "Readback", "read_matrix", "readback"]
+
+#: Called before every matrix with matrices done, matrices in all, and the name of the next.
+Progress = Callable[[int, int, str], None]
+
+# Positions in the header of a base (``hnlpu.rtl.array.array_ports``); lines, taps and exponents follow.
+_X, _Y, _TIE_LOW, _TIE_HIGH, _LINES = 4, 7, 8, 9, 10
+#: Ports that a metal module hands through from its base: clk to y, with the same positions.
+_N_OUTSIDE = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readback:
+    """What one metal file wires.
+
+    Attributes
+    ----------
+    plan : BasePlan
+    multiples : int8 array (n_rows, n_columns)
+        One of ``LINE_MULTIPLES``; 0 where missing.
+    missing : bool array (n_rows, n_columns)
+        Weights that are not, or not properly, wired.
+    block_exponents : uint8 array (n_rows, n_blocks)
+    row_exponents : int16 array (n_rows,)
+    n_padding_errors : int
+        Stubs beyond the inputs that are not on their zero line, and pins of padding without a tie.
+    foreign : list of Foreign
+        Operators, cells and other things in the metal that are not wires.
+    """
+
+    plan: BasePlan
+    multiples: npt.NDArray[np.int8]
+    missing: npt.NDArray[np.bool_]
+    block_exponents: npt.NDArray[np.uint8]
+    row_exponents: npt.NDArray[np.int16]
+    n_padding_errors: int
+    foreign: list[Foreign]
+
+    @property
+    def n_missing(self) -> int:
+        return int(self.missing.sum()) + self.n_padding_errors
+
+    @property
+    def base_cells_in_metal(self) -> int:
+        return len(self.foreign)
+
+    def _shifts(self) -> npt.NDArray[np.int64]:
+        columns = np.arange(self.plan.n_columns) // self.plan.block
+        return self.block_exponents.astype(np.int64)[:, columns]
+
+    def integers(self) -> npt.NDArray[np.int64]:
+        """Weights in units of ``2**row_exponent``, 0 where missing, (n_rows, n_columns)."""
+        return self.multiples.astype(np.int64) << self._shifts()
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """The weights as numbers, not-a-number where missing, (n_rows, n_columns)."""
+        exponents = self._shifts() + self.row_exponents.astype(np.int64)[:, None]
+        values = np.ldexp(self.multiples.astype(np.float64), exponents.astype(np.int32))
+        return np.where(self.missing, np.nan, values)
+
+
+def _check_base(header: Header, plan: BasePlan, path: Path) -> None:
+    """The base has the ports that ``plan`` asks for: directions and widths, in order."""
+    expected = [(port.direction, port.n_bits) for port in array_ports(plan)]
+    found = [(port.direction, port.n_bits) for port in header.ports]
+    if found == expected:
+        return
+    n = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b),
+             min(len(found), len(expected)))  # fmt: skip
+
+    def shown(ports: list[tuple[str, int]]) -> str:
+        return f"{ports[n][0]} of {ports[n][1]} bits" if n < len(ports) else "no port"
+
+    raise HnlpuError(
+        "the base is not what its parameters say",
+        where=f"{path}: port {n} of {len(found)}",
+        got=f"{shown(found)} for {shown(expected)}",
+        do="give the base of these parameters, its array file first",
+    )
+
+
+def _check_metal(netlist: Netlist, plan: BasePlan, path: Path) -> None:
+    """The metal has the outside ports of its base and the row exponents behind them."""
+    outside = [(port.direction, port.n_bits) for port in netlist.base.ports[:_N_OUTSIDE]]
+    expected = [*outside, ("output", plan.n_rows * ROW_EXPONENT_BITS)]
+    found = [(port.direction, port.n_bits) for port in netlist.header.ports]
+    if found != expected:
+        raise HnlpuError(
+            "the metal has other ports than its base asks for",
+            where=str(path),
+            got=", ".join(f"{direction} {n_bits}" for direction, n_bits in found),
+            do=f"expected {', '.join(f'{direction} {n_bits}' for direction, n_bits in expected)}",
+        )
+
+
+def _loose(netlist: Netlist, position: int) -> npt.NDArray[np.bool_]:
+    """Bits of outside port ``position`` that do not lead straight from the base to the outside."""
+    pin, output = netlist.pins[position], netlist.outputs[position]
+    if pin is not None:  # an input: the base must see the metal's own port
+        first = netlist.base.n_bits + netlist.header.starts[position]
+        return np.asarray(pin != np.arange(len(pin)) + first)
+    assert output is not None
+    return np.asarray(output != np.arange(len(output)) + netlist.base.starts[position])
+
+
+def _ties(netlist: Netlist, drivers: Drivers) -> tuple[Drivers, npt.NDArray[np.bool_]]:
+    """Values of constant pins, and which of them are on no tie."""
+    high = drivers == netlist.base.starts[_TIE_HIGH]
+    return high.astype(np.int64), ~high & (drivers != netlist.base.starts[_TIE_LOW])
+
+
+def _rows(netlist: Netlist, first_port: int, n_rows: int) -> Drivers:
+    """Drivers of ``n_rows`` equal base inputs from ``first_port`` on, one row each."""
+    pins = [pin for pin in netlist.pins[first_port : first_port + n_rows] if pin is not None]
+    return np.stack(pins)
+
+
+def read_matrix(metal: Path, base_files: list[Path], plan: BasePlan) -> Readback:
+    """Weights that the metal file ``metal`` wires on its base.
+
+    Parameters
+    ----------
+    metal : Path
+    base_files : list of Path
+        Verilog of the base, the file of the array first; only its header is read.
+    plan : BasePlan
+        The parameters in ``base.json``.
+
+    Raises
+    ------
+    HnlpuError
+        Files that cannot be read, or that do not belong together.
+    """
+    if not base_files:
+        raise HnlpuError("a base needs files", where=plan.name, got="none",
+                         do="give the base's Verilog, the array first")  # fmt: skip
+    return _read_matrix(metal, base_files[0], read_header(base_files[0]), plan)
+
+
+def _read_matrix(metal: Path, base_file: Path, header: Header, plan: BasePlan) -> Readback:
+    _check_base(header, plan, base_file)
+    netlist = read_netlist(metal, header)
+    _check_metal(netlist, plan, metal)
+    # Input of every stub: the way the base deals its inputs to bundles; -1 for padding.
+    dealt = [plan.column(phase, port) for phase in range(plan.phases)
+             for port in range(plan.n_ports)]  # fmt: skip
+    column_of = np.array([-1 if column is None else column for column in dealt])
+    used, padding = column_of >= 0, column_of < 0
+
+    n_lines = len(LINE_MULTIPLES)
+    line = _rows(netlist, _LINES + plan.n_ports, plan.n_rows) - netlist.base.starts[_LINES]
+    line -= np.tile(np.arange(plan.n_ports), plan.phases) * n_lines  # within the stub's own bundle
+    astray = (line < 0) | (line >= n_lines)
+    wired = np.array(LINE_MULTIPLES, dtype=np.int8)[np.where(astray, 0, line)]
+    n_padding_errors = int(astray[:, padding].sum()) + int((wired[:, padding] != 0).sum())
+    multiples = np.zeros((plan.n_rows, plan.n_columns), dtype=np.int8)
+    missing = np.ones((plan.n_rows, plan.n_columns), dtype=bool)
+    multiples[:, column_of[used]] = wired[:, used]
+    missing[:, column_of[used]] = astray[:, used]
+
+    slots = plan.n_superblocks * plan.phases
+    block_exponents = np.zeros((plan.n_rows, slots), dtype=np.int64)
+    if plan.n_exponent_pins:
+        pins = _rows(netlist, _LINES + plan.n_ports + plan.n_rows, plan.n_rows)
+        bits, loose = _ties(netlist, pins.reshape(plan.n_rows, slots, plan.exponent_bits))
+        block_exponents = bits @ (1 << np.arange(plan.exponent_bits))
+        wrong = loose.any(axis=2) | (block_exponents >= plan.exponent_values)
+        n_padding_errors += int(wrong[:, plan.n_blocks :].sum())
+        missing |= wrong[:, np.arange(plan.n_columns) // plan.block]
+
+    row_drivers = netlist.outputs[_N_OUTSIDE]
+    assert row_drivers is not None
+    bits, loose = _ties(netlist, row_drivers.reshape(plan.n_rows, ROW_EXPONENT_BITS))
+    row_exponents = bits @ (1 << np.arange(ROW_EXPONENT_BITS))
+    row_exponents -= bits[:, -1] << ROW_EXPONENT_BITS  # two's complement
+    missing |= loose.any(axis=1)[:, None]
+
+    missing |= _loose(netlist, _X).reshape(plan.n_columns, -1).any(axis=1)
+    missing |= _loose(netlist, _Y).reshape(plan.n_rows, -1).any(axis=1)[:, None]
+    if any(_loose(netlist, n).any() for n in range(_N_OUTSIDE) if n not in (_X, _Y)):
+        missing[:] = True  # clock, reset or a handshake
+    multiples[missing] = 0
+    return Readback(
+        plan,
+        multiples,
+        missing,
+        block_exponents[:, : plan.n_blocks].astype(np.uint8),
+        row_exponents.astype(np.int16),
+        n_padding_errors,
+        netlist.foreign,
+    )
+
+
+def _relative_rmse(got: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> float:
+    """Root mean square distance over root mean square reference; a missing weight counts as zero."""
+    error = float(np.mean((np.nan_to_num(got) - reference) ** 2))
+    power = float(np.mean(reference**2))
+    return math.sqrt(error / (power or error)) if error else 0.0
+
+
+def _manifest(bundle: Path) -> dict[str, Any]:
+    path = bundle / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest["bases"], manifest["matrices"], manifest["constants"]
+    except OSError as error:
+        raise HnlpuError("not a bundle", where=str(path), got=error.strerror or str(error),
+                         do="give a folder written by hnlpu generate") from error  # fmt: skip
+    except (ValueError, KeyError, TypeError) as error:
+        raise HnlpuError("not the manifest of a bundle", where=str(path), got=repr(error),
+                         do="generate the bundle again") from error  # fmt: skip
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    plan: BasePlan
+    file: Path
+    header: Header
+
+
+class _Check:
+    """Readback of one bundle against one checkpoint."""
+
+    def __init__(self, bundle: Path, checkpoint: Path) -> None:
+        self.bundle = bundle
+        self.manifest = _manifest(bundle)
+        self.checkpoint = Tensors(checkpoint)
+        self.reference = Tensors(bundle / "reference.safetensors")
+        self.boot = Tensors(bundle / "boot.safetensors")
+        self.bases: dict[str, _Base] = {}
+        self.base_cells = 0
+
+    def entry(self, kind: str, entry: Mapping[str, Any], *keys: str) -> Any:
+        """An item of the manifest, or the error that it is missing."""
+        value: Any = entry
+        for key in keys:
+            if not isinstance(value, Mapping) or key not in value:
+                raise HnlpuError("entry of the manifest is incomplete",
+                                 where=f"{self.bundle / 'manifest.json'}: {kind}",
+                                 got=f"no {'.'.join(keys)}", do="generate the bundle again")  # fmt: skip
+            value = value[key]
+        return value
+
+    def base(self, name: str) -> _Base:
+        """Base ``name`` of the manifest; its header is read once."""
+        if name not in self.bases:
+            found = [b for b in self.manifest["bases"] if b.get("name") == name]
+            if len(found) != 1:
+                raise HnlpuError("a matrix needs one base of this name",
+                                 where=f"{self.bundle / 'manifest.json'}: bases",
+                                 got=f"{len(found)} called {name}",
+                                 do="generate the bundle again")  # fmt: skip
+            parameters = self.entry(f"base {name}", found[0], "parameters")
+            files = self.entry(f"base {name}", found[0], "files")
+            try:
+                plan, file = BasePlan(**parameters), self.bundle / files[0]
+            except (TypeError, IndexError) as error:
+                raise HnlpuError("cannot use a base", got=str(error), do="generate it again",
+                                 where=f"{self.bundle / 'manifest.json'}: base {name}") from error  # fmt: skip
+            self.bases[name] = _Base(plan, file, read_header(file))
+        return self.bases[name]
+
+    def matrix(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Read one matrix back and compare it; the entry of the report."""
+        name = self.entry("matrix", item, "name")
+        tensor = self.entry(name, item, "source", "tensor")
+        expert = self.entry(name, item, "source", "expert")
+        base = self.base(self.entry(name, item, "base"))
+        original = dequantize(self.checkpoint, tensor, expert)
+        reference = self._reference(name)
+        shape = (self.entry(name, item, "n_rows"), self.entry(name, item, "n_columns"))
+        for where, got in (
+            (f"base {base.plan.name}", (base.plan.n_rows, base.plan.n_columns)),
+            (f"{self.checkpoint.path}: {tensor}", original.shape),
+            (f"{self.reference.path}: {name}.weights", reference.shape),
+        ):
+            if got != shape:
+                raise HnlpuError("a matrix has another shape than in the manifest", where=where,
+                                 got=f"{got} for {shape} of {name}",
+                                 do="give the checkpoint that the bundle was generated from")  # fmt: skip
+        metal = self.bundle / self.entry(name, item, "metal")
+        back = _read_matrix(metal, base.file, base.header, base.plan)
+        self.base_cells += back.base_cells_in_metal
+
+        values = back.values()
+        expected = original if self.entry(name, item, "requantised") is None else reference
+        differs = (values != expected) | (values != reference)  # missing ones differ too
+        first = None
+        if differs.any():
+            row, column = np.unravel_index(int(differs.argmax()), differs.shape)
+            should = expected[row, column]
+            if should == values[row, column]:
+                should = reference[row, column]
+            first = {
+                "row": int(row),
+                "column": int(column),
+                "expected": float(should),
+                "got": None if back.missing[row, column] else float(values[row, column]),
+            }
+        return {
+            "name": name,
+            "weights": int((~back.missing).sum()),
+            "mismatches": int((differs & ~back.missing).sum()),
+            "missing": back.n_missing,
+            "first_mismatch": first,
+            "relative_rmse": _relative_rmse(values, original),
+        }
+
+    def _reference(self, name: str) -> npt.NDArray[np.float64]:
+        return np.asarray(self.reference.read(f"{name}.weights")).astype(np.float64)
+
+    def left_out(self) -> list[str]:
+        """Tensors of the checkpoint (and experts of them) that the bundle does not account for."""
+        names = set(self.constants())
+        wired: dict[str, set[int | None]] = {}
+        for item in self.manifest["matrices"]:
+            tensor = item["source"]["tensor"].removesuffix("_blocks")
+            wired.setdefault(tensor, set()).add(item["source"]["expert"])
+        if "lm_head.weight" in wired and "lm_head.weight" not in self.checkpoint:
+            wired["model.embed_tokens.weight"] = {None}
+        for tensor, experts in wired.items():
+            stored = [f"{tensor}{end}" for end in ("", "_blocks", "_scales")]
+            stored = [name for name in stored if name in self.checkpoint]
+            if experts == {None} or all(
+                experts == set(range(self.checkpoint.shape(name)[0])) for name in stored
+            ):
+                names.update(stored)
+        names.update(item["tensor"] for item in self.manifest.get("off_fabric", []))
+        return [name for name in self.checkpoint
+                if name not in names and not name.endswith("rotary_emb.inv_freq")]  # fmt: skip
+
+    def constants(self) -> list[str]:
+        return [self.entry("constants", item, "name") for item in self.manifest["constants"]]
+
+    def run(self, progress: Progress | None) -> dict[str, Any]:
+        matrices = self.manifest["matrices"]
+        tensors = []
+        for n, item in enumerate(matrices):
+            if progress:
+                progress(n, len(matrices), str(item.get("name")))
+            tensors.append(self.matrix(item))
+        expected = sum(item["n_rows"] * item["n_columns"] for item in matrices)
+        constants = self.constants()
+        n_wrong = sum(not self.boot.same_bits(name, self.checkpoint) for name in constants)
+        for name in self.left_out():
+            if not is_hardwired(name):
+                constants.append(name)
+                n_wrong += 1
+            elif size := hardwired_size(self.checkpoint, name):
+                wired = sum(
+                    item["n_rows"] * item["n_columns"]
+                    for item in matrices
+                    if item["source"]["tensor"].removesuffix("_blocks") == name.removesuffix("_blocks")
+                )
+                expected += size - wired
+                tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": size - wired,
+                                "first_mismatch": None, "relative_rmse": 1.0})  # fmt: skip
+        return {
+            "weights": sum(t["weights"] for t in tensors),
+            "expected": expected,
+            "missing": sum(t["missing"] for t in tensors),
+            "mismatches": sum(t["mismatches"] for t in tensors),
+            "base_cells_in_metal": self.base_cells,
+            "constants": len(constants),
+            "constant_mismatches": n_wrong,
+            "tensors": tensors,
+        }
+
+
+def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Read every weight and constant of ``bundle`` back and compare it with ``checkpoint``.
+
+    An exact matrix must equal the checkpoint, as an independent dequantiser reads it; a requantised one
+    must equal ``reference.safetensors``, and its distance to the checkpoint is told. Both must equal
+    ``reference.safetensors``. Constants are compared bit for bit. A tensor of the checkpoint that is
+    neither wired nor a constant nor listed as ``off_fabric`` is missing as a whole.
+
+    Returns
+    -------
+    dict
+        ``weights`` read, ``expected``, ``missing``, ``mismatches``, ``base_cells_in_metal``,
+        ``constants``, ``constant_mismatches``, and ``tensors`` with ``name``, ``weights``,
+        ``mismatches``, ``missing``, ``first_mismatch`` and ``relative_rmse`` each.
+
+    Raises
+    ------
+    HnlpuError
+        Files that cannot be read or do not belong together.
+    """
+    return _Check(bundle, checkpoint).run(progress)
