@@ -1,10 +1,64 @@
-"""hnlpu: hardwired language models, from a checkpoint to verified RTL and a cost report."""
+"""hnlpu: hardwired language models, from a checkpoint to verified RTL and a cost report.
 
+The functions behind the command line are here too::
+
+    import hnlpu
+    hnlpu.generate("checkpoint", "bundle")
+    hnlpu.readback("bundle", "checkpoint")["mismatches"]
+    hnlpu.verify("bundle")["mismatches"]
+    hnlpu.estimate("bundle")["chips"]
+    hnlpu.write_report("bundle", "report")
+"""
+
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hnlpu.demonstration import demo
+    from hnlpu.estimation import estimate, estimate_preset
+    from hnlpu.generator import GenerateOptions, generate
+    from hnlpu.inspection import inspect
+    from hnlpu.reports.report import write_report
+    from hnlpu.requantization import quantize
+    from hnlpu.verification.readback import readback
+    from hnlpu.verification.verify import verify
 
 __version__ = "0.1.0"
+__all__ = [
+    "GenerateOptions",
+    "demo",
+    "estimate",
+    "estimate_preset",
+    "generate",
+    "inspect",
+    "quantize",
+    "readback",
+    "verify",
+    "write_report",
+]
 
 # In a checkout rtl/, sim/, ... lie beside this folder; an installed wheel has them inside it.
 _checkout = Path(__file__).resolve().parents[1]
 if not Path(__file__).with_name("rtl").is_dir() and (_checkout / "rtl" / "__init__.py").is_file():
     __path__.append(str(_checkout))
+
+_HOME = {
+    "GenerateOptions": "hnlpu.generator",
+    "demo": "hnlpu.demonstration",
+    "estimate": "hnlpu.estimation",
+    "estimate_preset": "hnlpu.estimation",
+    "generate": "hnlpu.generator",
+    "inspect": "hnlpu.inspection",
+    "quantize": "hnlpu.requantization",
+    "readback": "hnlpu.verification.readback",
+    "verify": "hnlpu.verification.verify",
+    "write_report": "hnlpu.reports.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a function when it is first used: ``import hnlpu`` stays quick."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

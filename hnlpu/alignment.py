@@ -113,6 +113,4 @@ def align(matrix: CodedMatrix) -> AlignedMatrix:
     shift = k - row[:, None] - np.repeat(block, BLOCK, axis=1)[:, : matrix.n_columns]
     multiples = np.where(odd == 0, 0, odd << np.maximum(shift, 0)).astype(np.int8)
     assert np.isin(multiples, LINE_MULTIPLES).all() and (shift[odd != 0] >= 0).all()
-    return AlignedMatrix(
-        matrix.name, multiples, block.astype(np.uint8), row.astype(np.int16)
-    )
+    return AlignedMatrix(matrix.name, multiples, block.astype(np.uint8), row.astype(np.int16))

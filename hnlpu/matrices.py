@@ -9,7 +9,7 @@ from hnlpu.checkpoint import Checkpoint
 from hnlpu.codebook import E2M1
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource
-from hnlpu.quantize import QuantizationError, quantize_mxfp4
+from hnlpu.quantization import QuantizationError, quantize_mxfp4
 from hnlpu.weights import CodedMatrix
 
 __all__ = ["LoadedMatrix", "load_matrix", "read_values"]

@@ -71,4 +71,5 @@ def plan_metal(matrix: AlignedMatrix, base: BasePlan) -> MetalPlan:
     exponents[:, : base.n_blocks] = matrix.block_exponents
     bits = np.arange(base.exponent_bits, dtype=np.uint8)
     pins = (exponents[:, :, None] >> bits) & 1
-    return MetalPlan(base, taps, pins.reshape(base.n_rows, -1), matrix.row_exponents)
+    flat = pins.reshape(base.n_rows, -1).astype(np.uint8)
+    return MetalPlan(base, taps, flat, matrix.row_exponents)

@@ -198,7 +198,9 @@ def _check_rope(config: Mapping[str, Any], where: str) -> None:
         rope = config.get(key)
         if not rope:
             continue
-        kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
+        kind = (
+            rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, dict) else rope
+        )
         if kind not in _ROPE_TYPES:
             raise HnlpuError(
                 "unsupported rotary embedding",

@@ -98,7 +98,7 @@ def simulator_environment(verilator: Path) -> dict[str, str]:
     """
     return {
         "PATH": os.pathsep.join([str(verilator.parent), os.environ.get("PATH", os.defpath)]),
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0",
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
     }
 
 
@@ -147,6 +147,8 @@ def find_tools() -> list[Tool]:
     ]
     lz4 = shutil.which("g++") is not None and has_lz4()
     tools.append(
-        Tool("lz4.h", "verify --waves: FST instead of VCD (optional)", None, "found" if lz4 else "-")
+        Tool(
+            "lz4.h", "verify --waves: FST instead of VCD (optional)", None, "found" if lz4 else "-"
+        )
     )
     return tools

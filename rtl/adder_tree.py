@@ -43,8 +43,8 @@ def compress(
             n_inputs = min(len(heap), 3)
             kind = FullAdder if n_inputs == 3 else HalfAdder
             cell = place(m, f"{name}_{i}_{index}", platform, kind)
-            for pin in (cell.a, cell.b, getattr(cell, "c", None))[:n_inputs]:
-                m.d.comb += pin.eq(heap.popleft())
+            for pin in "abc"[:n_inputs]:
+                m.d.comb += getattr(cell, pin).eq(heap.popleft())
             heap.append(cell.sum)
             if i + 1 < n_bits:
                 heaps[i + 1].append(cell.carry)

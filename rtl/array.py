@@ -68,14 +68,14 @@ def _instances(
         yield Instance(source.module_name, f"source_{port}", (*clock(source), *pins))
 
     for row in range(plan.n_rows):
-        pins = [
+        row_pins = [
             ("taps", f"taps_{row}"),
             *((name, name) for name in ("phase", "first", "last_phase", "sign", "enable")),
             ("y", f"y[{(row + 1) * plan.y_bits - 1}:{row * plan.y_bits}]"),
         ]
         if plan.n_exponent_pins:
-            pins.append(("exponents", f"exponents_{row}"))
-        yield Instance(neuron.module_name, f"row_{row}", (*clock(neuron), *pins))
+            row_pins.append(("exponents", f"exponents_{row}"))
+        yield Instance(neuron.module_name, f"row_{row}", (*clock(neuron), *row_pins))
 
 
 def base_modules(plan: BasePlan) -> Iterator[tuple[str, Iterator[str]]]:

@@ -24,11 +24,8 @@ class FullAdder(SharedComponent):
 
     module_name = "hn_full_adder"
 
-    a: In(1)
-    b: In(1)
-    c: In(1)
-    sum: Out(1)
-    carry: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"a": In(1), "b": In(1), "c": In(1), "sum": Out(1), "carry": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,10 +47,8 @@ class HalfAdder(SharedComponent):
 
     module_name = "hn_half_adder"
 
-    a: In(1)
-    b: In(1)
-    sum: Out(1)
-    carry: Out(1)
+    def __init__(self) -> None:
+        super().__init__({"a": In(1), "b": In(1), "sum": Out(1), "carry": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -20,7 +20,11 @@ __all__ = ["Library", "SharedComponent", "place"]
 
 #: A chip has no initial values; its reset defines the state. (Yosys' own trigger registers, whose names
 #: begin with ``\\$auto``, keep theirs: they start ``always @*`` blocks in event-driven simulators.)
-_REGISTER_INIT = re.compile(r"^(  reg (?:\[\d+:\d+\] )?(?!\\\$auto)\S+ *) = \d+'h[0-9a-f]+;", re.MULTILINE)
+_REGISTER_INIT = re.compile(
+    r"^(  reg (?:\[\d+:\d+\] )?(?!\\\$auto)\S+ *) = \d+'h[0-9a-f]+;", re.MULTILINE
+)
+#: The same on a wire that is another name of a register.
+_WIRE_INIT = re.compile(r"^  \(\* init = \d+'h[0-9a-f]+ \*\)\n", re.MULTILINE)
 
 
 _LINT = """\
@@ -92,7 +96,8 @@ class Library:
                         strip_internal_attrs=True,
                         missing_domain=partial(ClockDomain, reset_less=reset_less),
                     )
-                    yield name, _LINT + _REGISTER_INIT.sub(r"\1;", text)
+                    text = _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
+                    yield name, _LINT + text
 
 
 def place(

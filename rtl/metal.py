@@ -30,7 +30,10 @@ def metal_ports(plan: MetalPlan) -> list[Port]:
 def _pins(plan: MetalPlan) -> Iterator[tuple[str, str]]:
     base = plan.base
     lines = np.array(
-        [[f"lines_{port}[{line}]" for line in range(len(LINE_MULTIPLES))] for port in range(base.n_ports)]
+        [
+            [f"lines_{port}[{line}]" for line in range(len(LINE_MULTIPLES))]
+            for port in range(base.n_ports)
+        ]
     )
     bundle = np.tile(np.arange(base.n_ports), base.phases)
     for port in array_ports(base):

@@ -32,10 +32,6 @@ from pathlib import Path
 from hnlpu.base import BasePlan
 from hnlpu.errors import HnlpuError, MissingToolError
 from hnlpu.rtl.array import base_modules
-from hnlpu.rtl.neuron import Neuron
-from hnlpu.rtl.sequencer import Sequencer
-from hnlpu.rtl.source import Source
-from hnlpu.rtl.superblock import Superblock
 from hnlpu.silicon import PARTS, ArraySilicon
 
 __all__ = [
@@ -206,6 +202,11 @@ class _Synthesis:
     cells: Mapping[str, tuple[tuple[str, str], ...]]  # module -> (instance, cell type)
     mapped: str
 
+    def module(self, prefix: str) -> str:
+        """The one module whose name starts with ``prefix``."""
+        (name,) = (name for name in self.cells if name.startswith(prefix))
+        return name
+
 
 @lru_cache(maxsize=64)
 def _synthesise(row: BasePlan) -> _Synthesis:
@@ -251,17 +252,18 @@ def count_cells(plan: BasePlan) -> dict[str, dict[str, int]]:
     }
 
 
-def _neuron_parts(plan: BasePlan, synthesis: _Synthesis) -> Counter[str]:
+def _neuron_parts(synthesis: _Synthesis) -> Counter[str]:
     """Transistors of one neuron by part, its superblocks included."""
-    shape = (plan.superblock_ports, plan.phases, plan.exponent_values)
-    superblock = Superblock(*shape).module_name
+    superblock = synthesis.module("hn_superblock_")
     in_superblock: Counter[str] = Counter()
     for instance, kind in synthesis.cells[superblock]:
-        names = {"port_": "ports", "count_": "compressors"}
-        part = next((p for prefix, p in names.items() if instance.startswith(prefix)), "shifters")
+        if instance.startswith("port_"):
+            part = "ports"
+        else:
+            part = "compressors" if instance.startswith("count_") else "shifters"
         in_superblock[part] += transistors_of(kind)
     parts: Counter[str] = Counter()
-    for instance, kind in synthesis.cells[Neuron(plan).module_name]:
+    for instance, kind in synthesis.cells[synthesis.module("hn_neuron_")]:
         if kind == superblock:
             parts += in_superblock
         else:
@@ -280,15 +282,14 @@ def count_base(plan: BasePlan) -> ArraySilicon:
     HnlpuError
         Yosys failed, or left a cell that ``rtl/data/cells.toml`` does not hold.
     """
-    row = replace(plan, n_rows=1)
-    synthesis = _synthesise(row)
+    synthesis = _synthesise(replace(plan, n_rows=1))
 
-    def total(module: str) -> int:
-        return sum(transistors_of(kind) for _, kind in synthesis.cells[module])
+    def total(prefix: str) -> int:
+        return sum(transistors_of(kind) for _, kind in synthesis.cells[synthesis.module(prefix)])
 
-    parts = {part: plan.n_rows * count for part, count in _neuron_parts(row, synthesis).items()}
-    parts["source"] = plan.n_ports * total(Source(plan.activation_bits, plan.phases).module_name)
-    parts["control"] = total(Sequencer(plan.phases, plan.product_bits).module_name)
+    parts = {part: plan.n_rows * count for part, count in _neuron_parts(synthesis).items()}
+    parts["source"] = plan.n_ports * total("hn_source_")
+    parts["control"] = total("hn_sequencer_")
     assert parts.keys() <= set(PARTS)
     return ArraySilicon(
         n_rows=plan.n_rows,
@@ -305,16 +306,20 @@ def _table(plans: Sequence[BasePlan]) -> Iterator[str]:
     yield "|" + "---|" * len(heads)
     for plan in plans:
         counted = count_base(plan)
-        yield "| " + " | ".join(
-            [
-                f"{plan.n_rows}x{plan.n_columns}",
-                *map(str, (plan.activation_bits, plan.phases, plan.exponent_values)),
-                str(counted.interval_cycles),
-                f"{counted.transistors:,}",
-                f"{counted.transistors_per_weight:.2f}",
-                *(f"{counted.transistors_by_part[p] / counted.n_weights:.2f}" for p in PARTS),
-            ]
-        ) + " |"
+        yield (
+            "| "
+            + " | ".join(
+                [
+                    f"{plan.n_rows}x{plan.n_columns}",
+                    *map(str, (plan.activation_bits, plan.phases, plan.exponent_values)),
+                    str(counted.interval_cycles),
+                    f"{counted.transistors:,}",
+                    f"{counted.transistors_per_weight:.2f}",
+                    *(f"{counted.transistors_by_part[p] / counted.n_weights:.2f}" for p in PARTS),
+                ]
+            )
+            + " |"
+        )
 
 
 def _cell_table(plan: BasePlan) -> Iterator[str]:
@@ -340,8 +345,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         plans = [
-            BasePlan(*shape, options.activation_bits, phases, exponents)
-            for shape in options.shape
+            BasePlan(rows, columns, options.activation_bits, phases, exponents)
+            for rows, columns in options.shape
             for exponents in options.exponents
             for phases in options.phases
         ]

@@ -23,7 +23,8 @@ def _packed(rows: npt.NDArray[np.int64], n_bits: int) -> list[int]:
     """Each row of ``rows`` as one integer of ``n_bits``-wide fields, element 0 lowest."""
     mask = (1 << n_bits) - 1
     return [
-        int("".join(f"{int(value) & mask:0{n_bits}b}" for value in reversed(row)), 2) for row in rows
+        int("".join(f"{int(value) & mask:0{n_bits}b}" for value in reversed(row)), 2)
+        for row in rows
     ]
 
 
@@ -33,8 +34,12 @@ class _Array:
     def __init__(self, dut: Any, entry: dict[str, Any], folder: Path) -> None:
         self.entry = entry
         name = entry["array"]
-        for pin in ("x_valid", "x_ready", "x", "y_valid", "y_ready", "y"):
-            setattr(self, pin, getattr(dut, f"{name}_{pin}"))
+        self.x_valid = getattr(dut, f"{name}_x_valid")
+        self.x_ready = getattr(dut, f"{name}_x_ready")
+        self.x = getattr(dut, f"{name}_x")
+        self.y_valid = getattr(dut, f"{name}_y_valid")
+        self.y_ready = getattr(dut, f"{name}_y_ready")
+        self.y = getattr(dut, f"{name}_y")
         self.pins = getattr(dut, f"{name}_row_exponents")
         self.clk = dut.clk
         with np.load(folder / f"{name}.npz") as data:
@@ -58,7 +63,9 @@ class _Array:
         if self.first is None:
             n_bits = self.entry["y_bits"]
             row = ((difference & -difference).bit_length() - 1) // n_bits
-            fields = [(v >> (row * n_bits)) & ((1 << n_bits) - 1) for v in (self.expected[vector], got)]
+            fields = [
+                (v >> (row * n_bits)) & ((1 << n_bits) - 1) for v in (self.expected[vector], got)
+            ]
             expected, actual = (f - (1 << n_bits) if f >> (n_bits - 1) else f for f in fields)
             self.first = {"vector": vector, "row": row, "expected": expected, "got": actual}
 
@@ -112,7 +119,9 @@ class _Array:
         if int(self.pins.value) != self.row_exponents:
             self.mismatches += 1
             self.first = self.first or {"row_exponents": int(self.pins.value)}
-        steps = {round((b - a) / _PERIOD_NS) for a, b in zip(self.valid, self.valid[1:], strict=False)}
+        steps = {
+            round((b - a) / _PERIOD_NS) for a, b in zip(self.valid, self.valid[1:], strict=False)
+        }
         latencies = {
             round((v - a) / _PERIOD_NS) + 1 for a, v in zip(self.accepted, self.valid, strict=True)
         }
@@ -124,6 +133,7 @@ class _Array:
             "interval_cycles": sorted(steps),
             "latency_cycles": sorted(latencies),
         }
+
 
 @cocotb.test()
 async def arrays(dut: Any) -> None:

@@ -27,8 +27,17 @@ from hnlpu.tools import has_lz4, simulator_environment
 
 __all__ = ["ArrayJob", "Found", "simulate"]
 
-#: Weights per Verilator build: about 1 GB and a minute each.
-_GROUP_WEIGHTS = 30_000
+#: Weights per Verilator build, at most: about 2 GB each.
+_GROUP_WEIGHTS = 60_000
+
+#: Signals that Verilator must keep, as (module, variable).
+_KEPT = (
+    ("hn_neuron*", "taps"),
+    ("hn_neuron*", "exponents"),
+    ("hn_neuron*", "phase"),
+    ("hn_source*", "x"),
+    ("hn_source*", "lines"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +135,8 @@ def simulate(
 def _groups(jobs: Sequence[ArrayJob]) -> Iterator[list[ArrayJob]]:
     """Split jobs into groups of about equal size, largest first."""
     sizes = [job.plan.n_rows * job.plan.n_columns for job in jobs]
-    n_groups = min(len(jobs), max(os.cpu_count() or 1, round(sum(sizes) / _GROUP_WEIGHTS)))
+    cores = os.cpu_count() or 1
+    n_groups = min(len(jobs), cores * -(-sum(sizes) // (cores * _GROUP_WEIGHTS)))
     groups: list[list[ArrayJob]] = [[] for _ in range(n_groups)]
     loads = [0] * n_groups
     for i in sorted(range(len(jobs)), key=lambda i: -sizes[i]):
@@ -158,9 +168,7 @@ def _write_group(folder: Path, group: Sequence[ArrayJob], seed: int, n_stalled: 
         pins = _pins(job.plan)
         ports += [Port(p.direction, f"{array}_{p.name}", p.n_bits) for p in pins]
         connections = [(p.name, f"{array}_{p.name}") for p in pins]
-        instances.append(
-            Instance(module, array, (("clk", "clk"), ("rst", "rst"), *connections))
-        )
+        instances.append(Instance(module, array, (("clk", "clk"), ("rst", "rst"), *connections)))
         # Mutants share the module name of their original, so every copy gets its own.
         text = job.metal.replace(f"module {job.module}(", f"module {module}(", 1)
         (folder / f"{module}.v").write_text(text)
@@ -177,13 +185,15 @@ def _write_group(folder: Path, group: Sequence[ArrayJob], seed: int, n_stalled: 
         )
     top = Structure("cosim_top", "Arrays under test.", ports, instances=instances)
     (folder / "cosim_top.v").write_text("".join(top.render()))
-    # One copy of a neuron's code serves all rows, as long as neither inlining nor gate optimisation
-    # writes the taps of a row into it: that is what keeps the build linear and small.
+    # One copy of a neuron's code serves all rows as long as no optimisation writes a row's taps into it
+    # (so neurons are not inlined and their inputs stay variables): the build stays linear and small.
+    # The metal needs no data-flow optimisation either; it triples the code.
     (folder / "control.vlt").write_text(
         "`verilator_config\n"
         'public_flat_rw -module "cosim_top" -var "*"\n'
         'no_inline -module "hn_neuron*"\n'
         'no_inline -module "hn_source*"\n'
+        + "".join(f'public_flat_rd -module "{m}" -var "{v}"\n' for m, v in _KEPT)
     )
     job_json = {"seed": seed, "n_stalled": n_stalled, "arrays": entries}
     (folder / "job.json").write_text(json.dumps(job_json))
@@ -203,7 +213,7 @@ def _run_group(
             sources=sources,
             hdl_toplevel="cosim_top",
             build_dir=folder / "build",
-            build_args=["--no-public-flat-rw", "-fno-dfg", "-fno-gate", "-Wno-fatal", *traced],
+            build_args=["--no-public-flat-rw", "-fno-dfg", "-Wno-fatal", *traced],
             waves=waves is not None,
             log_file=log,
         )

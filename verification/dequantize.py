@@ -30,6 +30,7 @@ _E2M1 = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
 _E2M1_SIGNED = np.concatenate([_E2M1, -_E2M1])
 _SCALE_BIAS = 127
 _SCALE_NAN = 255
+_BLOCK = 32
 
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _EXPERTS = (".mlp.experts.gate_up_proj", ".mlp.experts.down_proj")
@@ -49,7 +50,7 @@ class Tensors:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file_of: dict[str, Path] = {}
-        self._open: dict[Path, safe_open] = {}
+        self._open: dict[Path, Any] = {}  # safe_open is not typed
         for file in self._files():
             try:
                 self._open[file] = safe_open(file, framework="np")
@@ -77,7 +78,7 @@ class Tensors:
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._file_of))
 
-    def _file(self, name: str) -> safe_open:
+    def _file(self, name: str) -> Any:
         if name not in self._file_of:
             raise HnlpuError("no such tensor", where=str(self.path), got=name,
                              do="give the checkpoint that the bundle was generated from")  # fmt: skip
@@ -166,7 +167,7 @@ def _mxfp4(tensors: Tensors, stem: str, expert: int | None) -> npt.NDArray[np.fl
 
 
 def dequantize(
-    tensors: Tensors, tensor: str, expert: int | None = None
+    tensors: Tensors, tensor: str, expert: int | None = None, n_columns: int | None = None
 ) -> npt.NDArray[np.float64]:
     """Values of one matrix, outputs by inputs.
 
@@ -179,6 +180,8 @@ def dequantize(
         without ``_blocks``. A ``lm_head.weight`` that is absent is the embedding.
     expert : int, optional
         Which expert; needed for, and only for, expert tensors.
+    n_columns : int, optional
+        Inputs, where the last block of an MXFP4 row may be partial; more than that block is not cut.
 
     Raises
     ------
@@ -192,6 +195,8 @@ def dequantize(
                              got="none", do="name the expert")  # fmt: skip
         if f"{stem}_blocks" in tensors:
             values = _mxfp4(tensors, stem, expert)
+            if n_columns is not None and 0 <= values.shape[-1] - n_columns < _BLOCK:
+                values = values[..., :n_columns]
         else:
             values = _floats(tensors, stem, expert).T  # stored inputs by outputs
     else:

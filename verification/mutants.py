@@ -67,7 +67,10 @@ def _mutate(
         if second is None:
             return None
         lines = _line(taps[first]), _line(taps[second])
-        taps[first], taps[second] = _on_line(taps[first], lines[1]), _on_line(taps[second], lines[0])
+        taps[first], taps[second] = (
+            _on_line(taps[first], lines[1]),
+            _on_line(taps[second], lines[0]),
+        )
     return metal[: pin.start(1)] + ", ".join(reversed(taps)) + metal[pin.end(1) :]
 
 

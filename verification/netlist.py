@@ -49,7 +49,9 @@ _RANGE = r"\[\s*(\d{1,9})\s*:\s*(\d{1,9})\s*\]"
 _SPACE = re.compile(r"\s*")
 _WORD = re.compile(rf"\s*({_NAME})")
 _MODULE = re.compile(rf"\s*module\s+({_NAME})\s*(?:\(([^()]*)\))?\s*\Z")
-_ANSI = re.compile(rf"\s*(?:(input|output|inout)\b)?\s*(?:wire\b)?\s*(?:{_RANGE})?\s*({_NAME})\s*\Z")
+_ANSI = re.compile(
+    rf"\s*(?:(input|output|inout)\b)?\s*(?:wire\b)?\s*(?:{_RANGE})?\s*({_NAME})\s*\Z"
+)
 _DECLARATION = re.compile(
     rf"\s*(?:(input|output|inout)(?:\s+wire)?|wire)\b\s*(?:{_RANGE})?"
     rf"\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*(?:=([^=].*))?\Z",

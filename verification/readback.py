@@ -17,9 +17,8 @@ Contract (checked by ``tests/verification/test_readback.py``): every weight of a
 back; a tap, pin, tie or wire changed anywhere is found; names and the order of statements change nothing.
 """
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import LINE_MULTIPLES, BasePlan
+from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
+from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.array import array_ports
 from hnlpu.verification.dequantize import Tensors, dequantize, hardwired_size, is_hardwired
 from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_header, read_netlist
 
-__all__ = ["Progress", "Readback", "read_matrix", "readback"]
-
-#: Called before every matrix with matrices done, matrices in all, and the name of the next.
-Progress = Callable[[int, int, str], None]
+__all__ = ["Readback", "read_matrix", "readback"]
 
 # Positions in the header of a base (``hnlpu.rtl.array.array_ports``); lines, taps and exponents follow.
 _X, _Y, _TIE_LOW, _TIE_HIGH, _LINES = 4, 7, 8, 9, 10
@@ -200,7 +198,7 @@ def _read_matrix(metal: Path, base_file: Path, header: Header, plan: BasePlan) -
         pins = _rows(netlist, _LINES + plan.n_ports + plan.n_rows, plan.n_rows)
         bits, loose = _ties(netlist, pins.reshape(plan.n_rows, slots, plan.exponent_bits))
         block_exponents = bits @ (1 << np.arange(plan.exponent_bits))
-        wrong = loose.any(axis=2) | (block_exponents >= plan.exponent_values)
+        wrong = np.any(loose, axis=2) | (block_exponents >= plan.exponent_values)
         n_padding_errors += int(wrong[:, plan.n_blocks :].sum())
         missing |= wrong[:, np.arange(plan.n_columns) // plan.block]
 
@@ -209,10 +207,10 @@ def _read_matrix(metal: Path, base_file: Path, header: Header, plan: BasePlan) -
     bits, loose = _ties(netlist, row_drivers.reshape(plan.n_rows, ROW_EXPONENT_BITS))
     row_exponents = bits @ (1 << np.arange(ROW_EXPONENT_BITS))
     row_exponents -= bits[:, -1] << ROW_EXPONENT_BITS  # two's complement
-    missing |= loose.any(axis=1)[:, None]
+    missing |= np.any(loose, axis=1, keepdims=True)
 
-    missing |= _loose(netlist, _X).reshape(plan.n_columns, -1).any(axis=1)
-    missing |= _loose(netlist, _Y).reshape(plan.n_rows, -1).any(axis=1)[:, None]
+    missing |= np.any(_loose(netlist, _X).reshape(plan.n_columns, -1), axis=1)
+    missing |= np.any(_loose(netlist, _Y).reshape(plan.n_rows, -1), axis=1, keepdims=True)
     if any(_loose(netlist, n).any() for n in range(_N_OUTSIDE) if n not in (_X, _Y)):
         missing[:] = True  # clock, reset or a handshake
     multiples[missing] = 0
@@ -234,20 +232,6 @@ def _relative_rmse(got: npt.NDArray[np.float64], reference: npt.NDArray[np.float
     return math.sqrt(error / (power or error)) if error else 0.0
 
 
-def _manifest(bundle: Path) -> dict[str, Any]:
-    path = bundle / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        manifest["bases"], manifest["matrices"], manifest["constants"]
-    except OSError as error:
-        raise HnlpuError("not a bundle", where=str(path), got=error.strerror or str(error),
-                         do="give a folder written by hnlpu generate") from error  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
-        raise HnlpuError("not the manifest of a bundle", where=str(path), got=repr(error),
-                         do="generate the bundle again") from error  # fmt: skip
-    return manifest
-
-
 @dataclass(frozen=True, slots=True)
 class _Base:
     plan: BasePlan
@@ -260,7 +244,7 @@ class _Check:
 
     def __init__(self, bundle: Path, checkpoint: Path) -> None:
         self.bundle = bundle
-        self.manifest = _manifest(bundle)
+        self.manifest = read_manifest(bundle)
         self.checkpoint = Tensors(checkpoint)
         self.reference = Tensors(bundle / "reference.safetensors")
         self.boot = Tensors(bundle / "boot.safetensors")
@@ -281,7 +265,8 @@ class _Check:
     def base(self, name: str) -> _Base:
         """Base ``name`` of the manifest; its header is read once."""
         if name not in self.bases:
-            found = [b for b in self.manifest["bases"] if b.get("name") == name]
+            bases = self.entry("bundle", self.manifest, "bases")
+            found = [base for base in bases if base.get("name") == name]
             if len(found) != 1:
                 raise HnlpuError("a matrix needs one base of this name",
                                  where=f"{self.bundle / 'manifest.json'}: bases",
@@ -303,7 +288,7 @@ class _Check:
         tensor = self.entry(name, item, "source", "tensor")
         expert = self.entry(name, item, "source", "expert")
         base = self.base(self.entry(name, item, "base"))
-        original = dequantize(self.checkpoint, tensor, expert)
+        original = dequantize(self.checkpoint, tensor, expert, self.entry(name, item, "n_columns"))
         reference = self._reference(name)
         shape = (self.entry(name, item, "n_rows"), self.entry(name, item, "n_columns"))
         for where, got in (
@@ -367,15 +352,16 @@ class _Check:
                 if name not in names and not name.endswith("rotary_emb.inv_freq")]  # fmt: skip
 
     def constants(self) -> list[str]:
-        return [self.entry("constants", item, "name") for item in self.manifest["constants"]]
+        listed = self.entry("bundle", self.manifest, "constants")
+        return [self.entry("constants", item, "name") for item in listed]
 
-    def run(self, progress: Progress | None) -> dict[str, Any]:
+    def run(self, progress: Progress) -> dict[str, Any]:
         matrices = self.manifest["matrices"]
         tensors = []
         for n, item in enumerate(matrices):
-            if progress:
-                progress(n, len(matrices), str(item.get("name")))
+            progress("readback", n, len(matrices), str(item.get("name")))
             tensors.append(self.matrix(item))
+        progress("readback", len(matrices), len(matrices))
         expected = sum(item["n_rows"] * item["n_columns"] for item in matrices)
         constants = self.constants()
         n_wrong = sum(not self.boot.same_bits(name, self.checkpoint) for name in constants)
@@ -387,7 +373,8 @@ class _Check:
                 wired = sum(
                     item["n_rows"] * item["n_columns"]
                     for item in matrices
-                    if item["source"]["tensor"].removesuffix("_blocks") == name.removesuffix("_blocks")
+                    if item["source"]["tensor"].removesuffix("_blocks")
+                    == name.removesuffix("_blocks")
                 )
                 expected += size - wired
                 tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": size - wired,
@@ -410,7 +397,8 @@ def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -
     An exact matrix must equal the checkpoint, as an independent dequantiser reads it; a requantised one
     must equal ``reference.safetensors``, and its distance to the checkpoint is told. Both must equal
     ``reference.safetensors``. Constants are compared bit for bit. A tensor of the checkpoint that is
-    neither wired nor a constant nor listed as ``off_fabric`` is missing as a whole.
+    neither wired nor a constant nor listed as ``off_fabric`` is missing as a whole. Writes
+    ``readback.json`` into the bundle.
 
     Returns
     -------
@@ -424,4 +412,6 @@ def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -
     HnlpuError
         Files that cannot be read or do not belong together.
     """
-    return _Check(bundle, checkpoint).run(progress)
+    result = _Check(bundle, checkpoint).run(progress or Silent())
+    write_json(bundle / "readback.json", result)
+    return result

@@ -119,9 +119,7 @@ def _array_jobs(
             yield ArrayJob(entry["module"], entry["module"], path.read_text(), plan, x, y, rows)
 
 
-def _mutant_jobs(
-    jobs: list[ArrayJob], plans: dict[str, BasePlan], seed: int
-) -> Iterator[ArrayJob]:
+def _mutant_jobs(jobs: list[ArrayJob], plans: dict[str, BasePlan], seed: int) -> Iterator[ArrayJob]:
     for plan in plans.values():
         job = next((job for job in jobs if job.plan == plan), None)
         if job is None:

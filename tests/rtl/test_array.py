@@ -121,13 +121,13 @@ def run(simulate, metal, x, x_stall, y_stall) -> Run:
 
 
 def random_matrix(base: BasePlan, rng: np.random.Generator) -> AlignedMatrix:
-    """The rows that overflow first, a sparse one and random ones."""
+    """The rows that overflow first, and random ones."""
     shape = base.n_rows, base.n_columns
     multiples = rng.choice(LINE_MULTIPLES, shape)
     exponents = rng.integers(0, base.exponent_values, (base.n_rows, base.n_blocks))
-    multiples[0], exponents[0] = 12, base.exponent_values - 1
-    multiples[1], exponents[1] = -12, base.exponent_values - 1
-    multiples[2] = np.where(rng.random(base.n_columns) < 0.9, 0, multiples[2])
+    multiples[0], exponents[0] = -12, base.exponent_values - 1
+    if base.n_rows > 2:
+        multiples[1], exponents[1] = 12, base.exponent_values - 1
     row_exponents = rng.integers(-9, 4, base.n_rows).astype(np.int16)
     return AlignedMatrix(
         "test", multiples.astype(np.int8), exponents.astype(np.uint8), row_exponents
@@ -163,9 +163,8 @@ SHAPES = [
     (32, 8, 3, 1),
     (40, 4, 2, 8),
     (40, 8, 1, 2),
-    (100, 4, 1, 1),
-    (100, 8, 2, 4),
-    (100, 4, 3, 2),
+    (100, 4, 2, 1),
+    (100, 8, 3, 2),
 ]
 STALLS = {
     "no-stall": (never, never),
@@ -179,9 +178,9 @@ STALLS = {
 @pytest.mark.parametrize("stalls", ["no-stall", "stalls"])
 def test_matches_golden(simulate, columns, a_bits, phases, exponents, stalls):
     rng = np.random.default_rng(columns * a_bits * phases)
-    base = BasePlan(4, columns, a_bits, phases, exponents)
+    base = BasePlan(2 if columns > 40 else 3, columns, a_bits, phases, exponents)
     matrix = random_matrix(base, rng)
-    x = stimulus(base, rng, 8)
+    x = stimulus(base, rng, 6)
     seen = run(simulate, plan_metal(matrix, base), x, *STALLS[stalls])
     assert seen.y.tolist() == array_outputs(numbers(matrix), matrix.row_exponents, x).tolist()
     if stalls == "no-stall":

@@ -22,13 +22,18 @@ from hnlpu.families import MatrixSource, Tensors, find_tensors
 from hnlpu.matrices import LoadedMatrix, load_matrix
 from hnlpu.metal import plan_metal
 from hnlpu.progress import Progress, Silent
-from hnlpu.quantize import QuantizationError, limit_spread
+from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.metal import metal_module
 
 __all__ = ["GenerateOptions", "generate"]
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "generation_config.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "generation_config.json",
+)
 
 
 @dataclass(frozen=True, slots=True)

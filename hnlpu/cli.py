@@ -1,0 +1,407 @@
+"""The command line: each verb parses, calls one library function, prints."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hnlpu
+from hnlpu.errors import HnlpuError
+from hnlpu.progress import Progress, Silent
+
+__all__ = ["main"]
+
+_DESCRIPTION = """\
+hnlpu hardwires a language model: it reads quantised weights, writes the RTL of arrays in which a weight
+is not stored but wired, proves by simulation that they compute what the checkpoint says, and tells what
+the chip would cost beside a GPU."""
+
+_EPILOG = """\
+typical use:
+  hnlpu demo -o out                            everything below, on the model that comes with hnlpu
+  hnlpu inspect CKPT                           what is in a checkpoint, what can be hardwired
+  hnlpu generate CKPT -o DIR                   base and metal Verilog (add --quantize mxfp4 if asked to)
+  hnlpu readback DIR CKPT                      weights read back from the Verilog, compared
+  hnlpu verify DIR                             every array on Verilator against the integer twin
+  hnlpu estimate DIR | --model gpt-oss-120b    transistors, area, masks, speed, energy
+  hnlpu report DIR -o OUT                      one HTML page of it all
+
+CKPT is a Hugging Face folder, or with the extra [hub] a repository id. Every verb has --json and --help.
+exit codes: 0 fine, 1 a check failed, 2 bad input, 3 a tool is missing, 130 interrupted"""
+
+
+def _print(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _table(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> None:
+    """Print columns, numbers right-aligned."""
+    cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
+    widths = [max(len(head), *(len(row[i]) for row in cells), 0) for i, head in enumerate(heads)]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(heads))]
+    for line in ([*heads], *cells):
+        fields = (
+            f"{cell:>{width}}" if r else f"{cell:<{width}}"
+            for cell, width, r in zip(line, widths, right, strict=True)
+        )
+        _print("  ".join(fields).rstrip())
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    low, mid, high = (f"{figure[key]:,.4g}" for key in ("low", "mid", "high"))
+    span = f" ({low} .. {high})" if low != high else ""
+    return f"{mid}{span} {figure['unit']} [{figure['tag']}]"
+
+
+def _doctor(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:
+    from hnlpu.tools import find_tools
+
+    tools = find_tools()
+    rows = [
+        {
+            "tool": tool.name,
+            "needed_for": tool.needed_for,
+            "version": tool.version,
+            "place": tool.place,
+            "problem": tool.problem,
+        }
+        for tool in tools
+    ]
+    if not args.json:
+        shown = [
+            (
+                t.name,
+                t.version or "",
+                t.needed_for,
+                f"MISSING: {t.problem}" if t.problem else t.place,
+            )
+            for t in tools
+        ]
+        _table(shown, ("tool", "version", "needed for", "found"))
+    return {"rows": rows}, 0 if all(tool.ok for tool in tools) else 3
+
+
+def _inspect(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    result = hnlpu.inspect(args.checkpoint, progress=show)
+    if not args.json:
+        model, totals = result["model"], result["totals"]
+        kind = f"{model['n_experts']} experts, top {model['experts_per_token']}"
+        _print(f"{result['checkpoint']}: {result['family']}, {model['n_layers']} layers, hidden ")
+        _print(
+            f"  {model['hidden']}, {model['n_heads']}/{model['n_kv_heads']} heads of "
+            f"{model['head_dim']}, vocabulary {model['vocab']}, {kind if model['n_experts'] else 'dense'}"
+        )
+        heads = ("matrix", "format", "rows", "columns", "weights", "zeros", "spread", "hardwired")
+        keys = ("name", "format", "n_rows", "n_columns", "n_weights", "n_zero", "exponent_spread")
+        _table([[*(m[k] for k in keys), m["hardwired"]] for m in result["matrices"]], heads)
+        histogram: dict[str, int] = {}
+        for matrix in result["matrices"]:
+            for value, count in matrix["histogram"].items():
+                histogram[value] = histogram.get(value, 0) + count
+        _print(
+            "\ncodes: " + "  ".join(f"{v}: {histogram[v]:,}" for v in sorted(histogram, key=float))
+        )
+        _print(f"constants in the boot image: {len(result['constants'])} tensors")
+        for entry in result["off_fabric"]:
+            _print(f"off the fabric: {entry['tensor']}: {entry['reason']}")
+        _print(
+            f"{totals['matrices']} matrices, {totals['weights']:,} weights: "
+            f"{totals['lossless_weights']:,} hardwired without loss, "
+            f"{totals['needs_quantizing']:,} need --quantize mxfp4"
+        )
+    return result, 0
+
+
+def _quantize(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    result = hnlpu.quantize(args.checkpoint, args.out, force=args.force, progress=show)
+    if not args.json:
+        rows = [(r["name"], f"{r['relative_rmse']:.4f}", r["saturated"]) for r in result["rows"]]
+        _table(rows, ("matrix", "relative RMSE", "saturated"))
+        _print(f"{result['totals']['changed']} of {len(rows)} matrices changed; wrote {args.out}")
+    return result, 0
+
+
+def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    options = hnlpu.GenerateOptions(
+        quantize=args.quantize,
+        activation_bits=args.activation_bits,
+        phases=args.phases,
+        exponent_values=args.exponent_values,
+        requantize=args.requantize,
+    )
+    manifest = hnlpu.generate(
+        args.checkpoint, args.out, options, base=args.base, force=args.force, progress=show
+    )
+    if not args.json:
+        keys = ("name", "n_matrices", "phases", "exponent_values", "interval_cycles", "y_bits")
+        heads = ("base", "matrices", "phases", "exponents", "cycles", "result bits")
+        _table([[base[k] for k in keys] for base in manifest["bases"]], heads)
+        for entry in manifest["matrices"]:
+            if entry["requantised"]:
+                error = entry["requantised"]
+                _print(
+                    f"quantised: {entry['name']}: relative RMSE {error['relative_rmse']:.4f}, "
+                    f"{error['saturated']} saturated"
+                )
+        totals = manifest["totals"]
+        _print(
+            f"{totals['weights']:,} weights in {totals['matrices']} matrices wired in {args.out}"
+        )
+    return manifest, 0
+
+
+def _readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.checkpoint import open_checkpoint
+
+    folder = open_checkpoint(args.checkpoint).folder
+    result = hnlpu.readback(Path(args.bundle), folder, progress=show)
+    faults = ("missing", "mismatches", "constant_mismatches", "base_cells_in_metal")
+    ok = not any(result[key] for key in faults) and result["weights"] == result["expected"]
+    if not args.json:
+        for tensor in result["tensors"]:
+            if tensor["mismatches"] or tensor["missing"]:
+                _print(
+                    f"{tensor['name']}: {tensor['mismatches']} wrong, {tensor['missing']} missing"
+                )
+                _print(f"  first: {tensor['first_mismatch']}")
+        _print(
+            f"{result['weights']:,} of {result['expected']:,} weights read back from the metal, "
+            f"{result['mismatches']} wrong, {result['missing']} missing; {result['constants']} "
+            f"constants, {result['constant_mismatches']} wrong; "
+            f"{result['base_cells_in_metal']} cells or operators in the metal"
+        )
+    return result, 0 if ok else 1
+
+
+def _verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    result = hnlpu.verify(
+        args.bundle,
+        n_random=args.vectors,
+        seed=args.seed,
+        with_mutants=not args.no_mutants,
+        waves=args.waves,
+        progress=show,
+    )
+    ok = not result["mismatches"] and result["mutants"] == result["mutants_killed"]
+    if not args.json:
+        keys = ("base", "arrays", "vectors", "cycles", "mismatches", "mutants", "mutants_killed")
+        heads = (*keys[:-1], "killed")
+        _table([[entry[k] for k in keys] for entry in result["by_base"]], heads)
+        for failure in result["failures"]:
+            _print(f"FAILED {failure['matrix']}: {failure['first_mismatch']}")
+        for name in result["surviving_mutants"]:
+            _print(f"SURVIVED {name}")
+        _print(
+            f"{result['arrays']} arrays, {result['vectors']:,} vectors, {result['cycles']:,} cycles on "
+            f"{result['simulator']}: {result['mismatches']} mismatches; "
+            f"{result['mutants_killed']} of {result['mutants']} mutants caught"
+        )
+    return result, 0 if ok else 1
+
+
+def _estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    widths = {"activation_bits": args.activation_bits, "phases": args.phases}
+    if (args.source is None) == (args.model is None):
+        raise HnlpuError(
+            "name one model",
+            where="hnlpu estimate",
+            got="nothing" if args.model is None else "a folder and --model",
+            do="give a bundle, checkpoint or config.json, or --model gpt-oss-120b",
+        )
+    if args.model is not None:
+        result = hnlpu.estimate_preset(args.model, **widths, progress=show)
+    else:
+        result = hnlpu.estimate(args.source, **widths, progress=show)
+    if not args.json:
+        _print_estimate(result)
+    return result, 0
+
+
+def _print_estimate(result: dict[str, Any]) -> None:
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, dict) and {"low", "mid", "high", "unit", "tag"} <= value.keys():
+            _print(f"{path:<44} {_figure(value)}")
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, f"{path}.{key}" if path else key)
+
+    walk({key: value for key, value in result.items() if key not in ("notes", "bases")}, "")
+    for note in result.get("notes", []):
+        _print(f"note: {note if isinstance(note, str) else note.get('text', note)}")
+
+
+def _report(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:
+    result = hnlpu.write_report(Path(args.bundle), Path(args.out))
+    if not args.json:
+        _print(f"wrote {Path(args.out) / 'index.html'}")
+    return result, 0
+
+
+def _demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    result = hnlpu.demo(args.out, force=args.force, progress=show)
+    if not args.json:
+        read, verified, figures = result["readback"], result["verify"], result["estimate"]
+        wrong = read["mismatches"] + read["missing"] + verified["mismatches"]
+        h100 = figures["baselines"]["h100"]
+        _print(f"\nweights hardwired       {read['weights']:,} (each read back from the Verilog)")
+        _print(
+            f"mismatches              {wrong} in {verified['vectors']:,} vectors on "
+            f"{verified['arrays']} arrays; {verified['mutants_killed']} of {verified['mutants']} "
+            "mutants caught"
+        )
+        intervals = sorted({entry["interval_cycles"] for entry in verified["by_base"]})
+        cycles = " / ".join(map(str, intervals))
+        _print(f"cycles                  {cycles} per vector, {verified['cycles']:,} simulated")
+        _print(f"transistors per weight  {_figure(figures['transistors_per_weight']['total'])}")
+        _print(f"die area                {_figure(figures['die_area_mm2']['counted'])}")
+        _print(f"mask NRE                {_figure(figures['mask_nre_usd']['taps']['total'])}")
+        for mode in ("batch_1", "pipelined"):
+            _print(f"tokens/s, {mode:<13} {_figure(figures['tokens_per_s'][mode])}")
+            _print(f"tokens/J, {mode:<13} {_figure(figures['tokens_per_j'][mode])}")
+        for name, work in h100["workloads"].items():
+            for key in ("tokens_per_s", "tokens_per_j"):
+                if key in work:
+                    _print(f"H100 {name}: {key} {_figure(work[key])}")
+        _print(
+            f"\n{'all checks passed' if result['ok'] else 'A CHECK FAILED'} in {result['seconds']} s"
+        )
+        _print(f"page    {result['page']}\nbundle  {result['bundle']}")
+    return result, 0 if result["ok"] else 1
+
+
+_Handler = Callable[[argparse.Namespace, Progress], tuple[Any, int]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hnlpu",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hnlpu {hnlpu.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, handler: _Handler, text: str, more: str = "") -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
+        sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        sub.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+        sub.set_defaults(handler=handler)
+        return sub
+
+    def checkpoint(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("checkpoint", help="Hugging Face folder, or hub repository id")
+
+    def out(sub: argparse.ArgumentParser, text: str) -> None:
+        sub.add_argument("-o", "--out", required=True, metavar="DIR", help=text)
+        sub.add_argument("--force", action="store_true", help="replace what is in DIR")
+
+    def widths(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--activation-bits", type=int, default=8, metavar="A", help="width of an input (8)"
+        )
+        sub.add_argument(
+            "--phases", type=int, default=3, metavar="T", help="inputs that share a port (3)"
+        )
+
+    demo = verb(
+        "demo",
+        _demo,
+        "the main job end to end on the model that comes with hnlpu",
+        "Inspects, generates, reads back, verifies, estimates and reports; some minutes.",
+    )
+    out(demo, "receives bundle/ and report/")
+    verb("doctor", _doctor, "list the tools found, their versions, and what each is needed for")
+    checkpoint(verb("inspect", _inspect, "describe a checkpoint and what becomes of each tensor"))
+    quantize = verb(
+        "quantize",
+        _quantize,
+        "write a copy of a checkpoint with every linear weight rounded to MXFP4",
+        "Reports the error of each matrix; a matrix that is on the grid already is not changed.",
+    )
+    checkpoint(quantize)
+    out(quantize, "receives the quantised checkpoint")
+    generate = verb(
+        "generate",
+        _generate,
+        "write base and metal RTL of every linear of a checkpoint",
+        "One base per array shape, equal for all weights; one metal file per matrix, wires only.",
+    )
+    checkpoint(generate)
+    out(generate, "receives the bundle")
+    widths(generate)
+    generate.add_argument(
+        "--quantize", choices=["mxfp4"], help="allow rounding of weights that are not on the grid"
+    )
+    generate.add_argument(
+        "--exponent-values",
+        type=int,
+        metavar="E",
+        help="block exponents a row can hold (default: what the widest row of a shape needs)",
+    )
+    generate.add_argument(
+        "--requantize", action="store_true", help="allow rounding of rows that spread beyond E"
+    )
+    generate.add_argument("--base", metavar="DIR", help="use the bases of this bundle unchanged")
+    readback = verb(
+        "readback",
+        _readback,
+        "read every weight back from the emitted Verilog and compare it with the checkpoint",
+    )
+    readback.add_argument("bundle", help="folder written by generate")
+    checkpoint(readback)
+    verify = verb(
+        "verify",
+        _verify,
+        "simulate every array on Verilator against the twin, and catch mutants",
+        "Corner, one-hot and random vectors, at full speed and with random stalls.",
+    )
+    verify.add_argument("bundle", help="folder written by generate")
+    verify.add_argument("--vectors", type=int, default=16, metavar="N", help="random vectors (16)")
+    verify.add_argument("--seed", type=int, default=0, help="of vectors, stalls and mutants (0)")
+    verify.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
+    verify.add_argument(
+        "--waves", action="store_true", help="write waves (VCD; FST with the lz4 headers)"
+    )
+    estimate = verb(
+        "estimate",
+        _estimate,
+        "transistors, area, masks, speed and energy, beside GPUs",
+        "Counts the cells of the bases with Yosys; every figure with its range and tag.",
+    )
+    estimate.add_argument("source", nargs="?", help="bundle, checkpoint folder, or config.json")
+    estimate.add_argument("--model", metavar="NAME", help="a named model, e.g. gpt-oss-120b")
+    widths(estimate)
+    report = verb("report", _report, "write one HTML page, with JSON, CSV and PNG, of a bundle")
+    report.add_argument("bundle", help="folder written by generate")
+    report.add_argument("-o", "--out", required=True, metavar="OUT", help="folder for the page")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    args = _parser().parse_args(argv)
+    show = Silent() if args.quiet else Progress()
+    handler: _Handler = args.handler
+    try:
+        result, code = handler(args, show)
+    except HnlpuError as error:
+        if args.json:
+            _print(json.dumps({"error": error.as_dict()}))
+        else:
+            sys.stderr.write(f"hnlpu {args.verb}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; nothing was left behind\n")
+        return 130
+    except BrokenPipeError:
+        return 0
+    if args.json:
+        _print(json.dumps(result, indent=1))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

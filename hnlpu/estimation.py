@@ -1,0 +1,106 @@
+"""Estimate: count the silicon of every array of a model and hand it to the cost model."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from hnlpu.alignment import align
+from hnlpu.base import BasePlan
+from hnlpu.bundle import read_manifest, write_json
+from hnlpu.checkpoint import open_checkpoint
+from hnlpu.costmodel.estimate import estimate as cost
+from hnlpu.costmodel.presets import preset
+from hnlpu.families import find_tensors
+from hnlpu.matrices import load_matrix
+from hnlpu.model import ModelShape, read_model_shape
+from hnlpu.progress import Progress, Silent
+from hnlpu.rtl.synthesis import count_base
+
+__all__ = ["estimate", "estimate_preset"]
+
+#: Exponent values per row where no weights are at hand: the base of DESIGN.md's MXFP4 figures.
+_EXPONENT_VALUES = 4
+
+
+def estimate(
+    source: str | Path,
+    *,
+    activation_bits: int = 8,
+    phases: int = 3,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Estimate a bundle, a checkpoint, or a folder (or file) with a ``config.json`` alone.
+
+    A bundle is estimated with its own bases, and ``estimate.json`` is written into it. A checkpoint gets
+    the bases ``generate`` would choose; a bare configuration, bases with 4 exponent values per row.
+
+    Raises
+    ------
+    HnlpuError
+        Neither of these, or unsound.
+    """
+    path = Path(source)
+    show = progress or Silent()
+    if (path / "manifest.json").is_file():
+        manifest = read_manifest(path)
+        plans = [BasePlan(**base["parameters"]) for base in manifest["bases"]]
+        names = [field.name for field in fields(ModelShape)]
+        shape = ModelShape(**{name: manifest["model"][name] for name in names})
+        result = _estimate(shape, plans, show)
+        write_json(path / "estimate.json", result)
+        return result
+    template = BasePlan(1, 1, activation_bits, phases, _EXPONENT_VALUES)
+    config = path if path.is_file() else path / "config.json"
+    if config.is_file() and not list(config.parent.glob("*.safetensors")):
+        shape = read_model_shape(config)
+        return _estimate(shape, _bases(shape, template), show)
+    checkpoint = open_checkpoint(path if path.exists() else source)
+    spreads: dict[tuple[int, int], int] = {}
+    matrices = find_tensors(checkpoint).matrices
+    for i, matrix in enumerate(matrices):
+        show("read", i, len(matrices), matrix.name)
+        size = (matrix.n_rows, matrix.n_columns)
+        spread = align(load_matrix(checkpoint, matrix).coded).spread
+        spreads[size] = max(spread, spreads.get(size, 0))
+    show("read", len(matrices), len(matrices))
+    plans = [
+        replace(plan, exponent_values=1 << spreads[plan.n_rows, plan.n_columns].bit_length())
+        for plan in _bases(checkpoint.shape, template)
+    ]
+    return _estimate(checkpoint.shape, plans, show)
+
+
+def estimate_preset(
+    name: str, *, activation_bits: int = 8, phases: int = 3, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Estimate a named model, with 4 exponent values per row.
+
+    Raises
+    ------
+    HnlpuError
+        Unknown name; the message lists the known ones.
+    """
+    shape = preset(name)
+    template = BasePlan(1, 1, activation_bits, phases, _EXPONENT_VALUES)
+    return _estimate(shape, _bases(shape, template), progress or Silent())
+
+
+def _bases(shape: ModelShape, template: BasePlan) -> list[BasePlan]:
+    plans = []
+    for size in sorted({(linear.n_rows, linear.n_columns) for linear in shape.linears()}):
+        plan = replace(template, n_rows=size[0], n_columns=size[1])
+        plans.append(replace(plan, phases=min(plan.phases, plan.n_blocks)))
+    return plans
+
+
+def _estimate(shape: ModelShape, plans: Iterable[BasePlan], show: Progress) -> dict[str, Any]:
+    arrays = {}
+    todo = list(plans)
+    for i, plan in enumerate(todo):
+        show("count cells", i, len(todo), plan.name)
+        arrays[plan.n_rows, plan.n_columns] = count_base(plan)
+    show("count cells", len(todo), len(todo))
+    result = cost(shape, arrays).as_dict()
+    result["bases"] = [plan.as_dict() for plan in todo]
+    return result
