@@ -88,10 +88,11 @@ def _inspect(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     if not args.json:
         model, totals = result["model"], result["totals"]
         kind = f"{model['n_experts']} experts, top {model['experts_per_token']}"
-        _print(f"{result['checkpoint']}: {result['family']}, {model['n_layers']} layers, hidden ")
         _print(
-            f"  {model['hidden']}, {model['n_heads']}/{model['n_kv_heads']} heads of "
-            f"{model['head_dim']}, vocabulary {model['vocab']}, {kind if model['n_experts'] else 'dense'}"
+            f"{result['checkpoint']}: {result['family']}, {model['n_layers']} layers, hidden "
+            f"{model['hidden']}, {model['n_heads']}/{model['n_kv_heads']} heads of "
+            f"{model['head_dim']}, vocabulary {model['vocab']}, "
+            f"{kind if model['n_experts'] else 'dense'}"
         )
         heads = ("matrix", "format", "rows", "columns", "weights", "zeros", "spread", "hardwired")
         keys = ("name", "format", "n_rows", "n_columns", "n_weights", "n_zero", "exponent_spread")
@@ -215,21 +216,29 @@ def _estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     else:
         result = hnlpu.estimate(args.source, **widths, progress=show)
     if not args.json:
-        _print_estimate(result)
+        _print_estimate(result, details=args.all)
     return result, 0
 
 
-def _print_estimate(result: dict[str, Any]) -> None:
+#: Parts of an estimate that only ``--all`` prints.
+_DETAILS = ("area_blocks_mm2", "power_blocks_w", "interval_s", "latency_s", "paper", "wse3")
+
+
+def _print_estimate(result: dict[str, Any], *, details: bool) -> None:
     def walk(value: Any, path: str) -> None:
         if isinstance(value, dict) and {"low", "mid", "high", "unit", "tag"} <= value.keys():
             _print(f"{path:<44} {_figure(value)}")
         elif isinstance(value, dict):
             for key, inner in value.items():
-                walk(inner, f"{path}.{key}" if path else key)
+                nested = isinstance(inner, dict) and "mid" not in inner
+                if details or not (nested and key in _DETAILS):
+                    walk(inner, f"{path}.{key}" if path else key)
 
     walk({key: value for key, value in result.items() if key not in ("notes", "bases")}, "")
-    for note in result.get("notes", []):
-        _print(f"note: {note if isinstance(note, str) else note.get('text', note)}")
+    limits = result["bottleneck"]
+    _print(f"bottleneck: {limits['pipelined']} pipelined, {limits['batch_1']} for one sequence")
+    for note in result["notes"]:
+        _print(f"note: {note}")
 
 
 def _report(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:
@@ -374,6 +383,7 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_argument("source", nargs="?", help="bundle, checkpoint folder, or config.json")
     estimate.add_argument("--model", metavar="NAME", help="a named model, e.g. gpt-oss-120b")
     widths(estimate)
+    estimate.add_argument("--all", action="store_true", help="every figure, not the headline only")
     report = verb("report", _report, "write one HTML page, with JSON, CSV and PNG, of a bundle")
     report.add_argument("bundle", help="folder written by generate")
     report.add_argument("-o", "--out", required=True, metavar="OUT", help="folder for the page")

@@ -20,11 +20,9 @@ __all__ = ["Library", "SharedComponent", "place"]
 
 #: A chip has no initial values; its reset defines the state. (Yosys' own trigger registers, whose names
 #: begin with ``\\$auto``, keep theirs: they start ``always @*`` blocks in event-driven simulators.)
-_REGISTER_INIT = re.compile(
-    r"^(  reg (?:\[\d+:\d+\] )?(?!\\\$auto)\S+ *) = \d+'h[0-9a-f]+;", re.MULTILINE
-)
+_REGISTER_INIT = re.compile(r"^(  reg (?:\[\d+:\d+\] )?(?!\\\$auto)\S+ *) = [^;]+;", re.MULTILINE)
 #: The same on a wire that is another name of a register.
-_WIRE_INIT = re.compile(r"^  \(\* init = \d+'h[0-9a-f]+ \*\)\n", re.MULTILINE)
+_WIRE_INIT = re.compile(r"^  \(\* init = .*\*\)\n", re.MULTILINE)
 
 
 _LINT = """\

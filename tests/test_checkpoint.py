@@ -236,8 +236,6 @@ def test_hub_id_through_an_offline_cache(tmp_path, monkeypatch, llama):
     for path in llama.iterdir():
         (blobs / path.name).write_bytes(path.read_bytes())
         (snapshot / path.name).symlink_to(Path("../../blobs") / path.name)
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     original = hub.snapshot_download
     monkeypatch.setattr(
         hub,

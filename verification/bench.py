@@ -28,6 +28,11 @@ def _packed(rows: npt.NDArray[np.int64], n_bits: int) -> list[int]:
     ]
 
 
+def _wrong_rows(difference: int, n_bits: int) -> set[int]:
+    """Fields of ``n_bits`` in which a packed difference is not zero."""
+    return {i // n_bits for i, bit in enumerate(reversed(f"{difference:b}")) if bit == "1"}
+
+
 class _Array:
     """Handles and findings of one array."""
 
@@ -51,6 +56,7 @@ class _Array:
         self.checked = 0
         self.mismatches = 0
         self.first: dict[str, int] | None = None
+        self.wrong_bits = 0
 
     def check(self, vector: int) -> None:
         """Compare the result on the port with that of ``vector``."""
@@ -60,6 +66,7 @@ class _Array:
         if not difference:
             return
         self.mismatches += 1
+        self.wrong_bits |= difference
         if self.first is None:
             n_bits = self.entry["y_bits"]
             row = ((difference & -difference).bit_length() - 1) // n_bits
@@ -116,9 +123,12 @@ class _Array:
 
     def found(self) -> dict[str, Any]:
         """Findings, timing included."""
-        if int(self.pins.value) != self.row_exponents:
+        wrong_ties = int(self.pins.value) ^ self.row_exponents
+        wrong = _wrong_rows(self.wrong_bits, self.entry["y_bits"])
+        tied_wrong = _wrong_rows(wrong_ties, self.entry["exponent_bits"])
+        if tied_wrong:
             self.mismatches += 1
-            self.first = self.first or {"row_exponents": int(self.pins.value)}
+            self.first = self.first or {"row": min(tied_wrong), "row_exponents": 1}
         steps = {
             round((b - a) / _PERIOD_NS) for a, b in zip(self.valid, self.valid[1:], strict=False)
         }
@@ -130,6 +140,7 @@ class _Array:
             "vectors": self.checked,
             "mismatches": self.mismatches,
             "first_mismatch": self.first,
+            "wrong_rows": sorted(wrong | tied_wrong),
             "interval_cycles": sorted(steps),
             "latency_cycles": sorted(latencies),
         }

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Found:
     first_mismatch: dict[str, int] | None
     interval_cycles: tuple[int, ...]
     latency_cycles: tuple[int, ...]
+    wrong_rows: tuple[int, ...]
 
 
 def simulate(
@@ -115,21 +116,32 @@ def simulate(
     root = Path(tempfile.mkdtemp(prefix="hnlpu-cosim-"))
     try:
         with ProcessPoolExecutor(max_workers=min(len(groups), os.cpu_count() or 1)) as pool:
-            pending = {}
+            pending = set()
             for i, group in enumerate(groups):
                 folder = root / f"group_{i}"
                 _write_group(folder, group, seed, n_stalled)
                 wave = None if waves is None else waves / f"group_{i}"
-                run = pool.submit(_run_group, folder, list(base_files), verilator, wave)
-                pending[run] = group
-            progress("simulate", 0, len(jobs), f"compiling {len(groups)} groups of arrays")
-            for run in as_completed(pending):
-                for entry in run.result():
-                    found[entry.name] = entry
-                progress("simulate", len(found), len(jobs), pending[run][-1].name)
+                pending.add(pool.submit(_run_group, folder, list(base_files), verilator, wave))
+            while pending:
+                progress("simulate", len(found), len(jobs), _state(root, len(groups)))
+                done, _ = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
+                for run in done:
+                    pending.remove(run)
+                    found.update((entry.name, entry) for entry in run.result())
+        progress("simulate", len(found), len(jobs))
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return found
+
+
+def _state(root: Path, n_groups: int) -> str:
+    """Where the builds are, told from their files."""
+    n_sources = len(list(root.glob("group_*/build/*.cpp")))
+    n_objects = len(list(root.glob("group_*/build/*.o")))
+    started = len(list(root.glob("group_*/build")))
+    if not n_sources:
+        return f"arrays, {started} of {n_groups} groups verilating"
+    return f"arrays, {n_objects} of {n_sources} files of {started} of {n_groups} groups compiled"
 
 
 def _groups(jobs: Sequence[ArrayJob]) -> Iterator[list[ArrayJob]]:
@@ -248,6 +260,7 @@ def _found(name: str, entry: dict[str, Any], cycles: int) -> Found:
         entry["first_mismatch"],
         tuple(entry["interval_cycles"]),
         tuple(entry["latency_cycles"]),
+        tuple(entry["wrong_rows"]),
     )
 
 

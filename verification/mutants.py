@@ -1,4 +1,4 @@
-"""Mutants: metal files with one fault each, which a verification worth its name must catch.
+"""Mutants: metal files with faults, which a verification worth its name must catch.
 
 A mutant is made on the text of the emitted file, and chosen by value: moving a tap between two lines
 that carry the same multiple, or swapping two equal weights, would change nothing.
@@ -20,11 +20,15 @@ _TAP = re.compile(r"\w+\[\d+\]")
 _TIE = re.compile(r"tie_(?:low|high)")
 
 
-def mutants(metal: str, plan: BasePlan, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield ``(kind, text)`` of one mutant per kind that the matrix allows.
+def mutants(metal: str, plan: BasePlan, seed: int) -> Iterator[tuple[dict[str, int], str]]:
+    """Yield ``(faults, text)``: metal files with faults, each in a row of its own.
+
+    ``faults`` gives the row of each kind of fault in ``text``. Rows share nothing, so several faults in
+    one file are as many mutants, each caught or not in its own row, for the price of one build. Every
+    kind that the matrix allows comes once; a matrix with fewer rows than kinds takes several files.
 
     ``pin_flipped`` flips an exponent pin of a block, or on a base without exponent pins the lowest tie
-    of a row's own exponent. A matrix of equal weights has nothing to swap and yields fewer.
+    of a row's own exponent. A matrix of equal weights has nothing to swap and yields fewer kinds.
 
     Parameters
     ----------
@@ -35,12 +39,20 @@ def mutants(metal: str, plan: BasePlan, seed: int) -> Iterator[tuple[str, str]]:
     """
     rng = np.random.default_rng(seed)
     rows = [int(row) for row in rng.permutation(plan.n_rows)]
-    for kind in MUTANT_KINDS:
-        for row in rows:
-            text = _mutate(kind, metal, plan, row, rng)
-            if text is not None:
-                yield kind, text
-                break
+    kinds = list(MUTANT_KINDS)
+    while kinds:
+        faults: dict[str, int] = {}
+        text = metal
+        for kind in kinds:
+            for row in rows:
+                changed = None if row in faults.values() else _mutate(kind, text, plan, row, rng)
+                if changed is not None:
+                    faults[kind], text = row, changed
+                    break
+        if not faults:
+            return
+        yield faults, text
+        kinds = [kind for kind in kinds if kind not in faults]
 
 
 def _mutate(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def verify(
     faults = list(_mutant_jobs(jobs, plans, seed)) if with_mutants else []
     names = dict.fromkeys(name for base in manifest["bases"] for name in base["files"])
     found = simulate(
-        [*jobs, *faults],
+        [*jobs, *(mutant.job for mutant in faults)],
         [folder / name for name in names],
         verilator,
         seed=seed,
@@ -83,7 +84,11 @@ def verify(
         for entry in manifest["matrices"]
         if _wrong(plans[entry["base"]], found[entry["module"]])
     ]
-    survivors = [job.name for job in faults if not found[job.name].mismatches]
+    survivors = [
+        f"{kind} in row {mutant.faults[kind]} of {mutant.job.module}"
+        for mutant in faults
+        for kind in mutant.survivors(found[mutant.job.name])
+    ]
     keys = ("arrays", "vectors", "mismatches", "cycles", "mutants", "mutants_killed")
     result = {
         **{key: sum(entry[key] for entry in by_base) for key in keys},
@@ -119,14 +124,27 @@ def _array_jobs(
             yield ArrayJob(entry["module"], entry["module"], path.read_text(), plan, x, y, rows)
 
 
-def _mutant_jobs(jobs: list[ArrayJob], plans: dict[str, BasePlan], seed: int) -> Iterator[ArrayJob]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _MutantJob:
+    """A job whose metal has one fault of each kind, in the row given for it."""
+
+    job: ArrayJob
+    faults: dict[str, int]
+
+    def survivors(self, found: Found) -> list[str]:
+        """Kinds of fault that changed nothing in their row."""
+        return [kind for kind, row in self.faults.items() if row not in found.wrong_rows]
+
+
+def _mutant_jobs(
+    jobs: list[ArrayJob], plans: dict[str, BasePlan], seed: int
+) -> Iterator[_MutantJob]:
     for plan in plans.values():
         job = next((job for job in jobs if job.plan == plan), None)
         if job is None:
             continue
-        for kind, text in mutants(job.metal, plan, seed):
-            name = f"mutant_{kind}_{plan.name}"
-            yield ArrayJob(name, job.module, text, plan, job.x, job.y, job.row_exponents)
+        for i, (faults, text) in enumerate(mutants(job.metal, plan, seed)):
+            yield _MutantJob(replace(job, name=f"mutants_{i}_{plan.name}", metal=text), faults)
 
 
 def _wrong(plan: BasePlan, found: Found) -> int:
@@ -151,11 +169,11 @@ def _summary(
     name: str,
     plan: BasePlan,
     jobs: list[ArrayJob],
-    faults: list[ArrayJob],
+    faults: list[_MutantJob],
     found: dict[str, Found],
 ) -> dict[str, Any]:
     own = [found[job.name] for job in jobs if job.plan == plan]
-    broken = [found[job.name] for job in faults if job.plan == plan]
+    broken = [mutant for mutant in faults if mutant.job.plan == plan]
     return {
         "base": name,
         "arrays": len(own),
@@ -164,6 +182,8 @@ def _summary(
         "cycles": sum(entry.cycles for entry in own),
         "interval_cycles": plan.interval_cycles,
         "latency_cycles": plan.latency_cycles,
-        "mutants": len(broken),
-        "mutants_killed": sum(bool(entry.mismatches) for entry in broken),
+        "mutants": sum(len(mutant.faults) for mutant in broken),
+        "mutants_killed": sum(
+            len(mutant.faults) - len(mutant.survivors(found[mutant.job.name])) for mutant in broken
+        ),
     }

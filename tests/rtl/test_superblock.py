@@ -22,12 +22,12 @@ def run(simulate, dut, taps, exponents, phases):
     return counts
 
 
-@pytest.mark.parametrize("n_ports", [1, 2, 5, 32])
+@pytest.mark.parametrize("n_ports", [1, 5, 32])
 @pytest.mark.parametrize("phases", [1, 2, 3])
-@pytest.mark.parametrize("exponent_values", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("exponent_values", [1, 2, 3, 8])
 def test_counts_the_phase_and_shifts_by_its_exponent(simulate, n_ports, phases, exponent_values):
     rng = np.random.default_rng(n_ports)
-    n = 60
+    n = 40
     taps = rng.integers(0, 2, (n, phases, n_ports))
     taps[:20] = rng.random((20, phases, n_ports)) < 0.95
     taps[0], taps[1] = 0, 1

@@ -207,9 +207,7 @@ def results_and_golden(
     return [simulate_row(pyrtl, plan, metal, row, x) for row in range(2)], golden.T.tolist()
 
 
-@pytest.mark.parametrize(
-    "plan", [SMALL, BasePlan(2, 40, 4, 3, 4), BasePlan(2, 5, 8, 1, 1)], ids=lambda plan: plan.name
-)
+@pytest.mark.parametrize("plan", [SMALL, BasePlan(2, 40, 4, 3, 4)], ids=lambda plan: plan.name)
 def test_the_counted_netlist_computes_the_row(plan, tmp_path):
     results, golden = results_and_golden(plan, tmp_path, cell_models())
     assert results == golden
@@ -219,5 +217,5 @@ def test_a_wrong_cell_would_be_seen(tmp_path):
     """The checker can fail: a multiplexer with its inputs exchanged."""
     exchanged = cell_models().replace("(!S&A)|(S&B)", "(!S&B)|(S&A)")
     assert exchanged != cell_models()
-    results, golden = results_and_golden(BasePlan(2, 5, 4, 1, 1), tmp_path, exchanged)
+    results, golden = results_and_golden(SMALL, tmp_path, exchanged)
     assert results != golden
