@@ -27,8 +27,9 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-# Strict editable mode links every file, so that type checkers see the mapped folders.
-$(VENV)/installed-dev: pyproject.toml $(wildcard hnlpu/*.py rtl/*.py sim/*.py costmodel/*.py verification/*.py reports/*.py) | $(BIN)/python
+# Strict editable mode links every file, so that type checkers see the mapped folders; a folder is newer
+# when a file was added.
+$(VENV)/installed-dev: pyproject.toml hnlpu rtl sim costmodel verification reports | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=strict
 	touch $@ $(VENV)/installed
 
