@@ -221,7 +221,7 @@ def _estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 #: Parts of an estimate that only ``--all`` prints.
-_DETAILS = ("area_blocks_mm2", "power_blocks_w", "interval_s", "latency_s", "paper", "wse3")
+_DETAILS = ("area_blocks_mm2", "power_blocks_w", "bottleneck", "paper", "baselines.wse3")
 
 
 def _print_estimate(result: dict[str, Any], *, details: bool) -> None:
@@ -230,15 +230,17 @@ def _print_estimate(result: dict[str, Any], *, details: bool) -> None:
             _print(f"{path:<44} {_figure(value)}")
         elif isinstance(value, dict):
             for key, inner in value.items():
-                nested = isinstance(inner, dict) and "mid" not in inner
-                if details or not (nested and key in _DETAILS):
-                    walk(inner, f"{path}.{key}" if path else key)
+                place = f"{path}.{key}" if path else key
+                if details or place not in _DETAILS:
+                    walk(inner, place)
 
     walk({key: value for key, value in result.items() if key not in ("notes", "bases")}, "")
     limits = result["bottleneck"]
     _print(f"bottleneck: {limits['pipelined']} pipelined, {limits['batch_1']} for one sequence")
     for note in result["notes"]:
         _print(f"note: {note}")
+    for entry in result["contradictions"] if details else ():
+        _print(f"the paper contradicts itself: {entry['text']} ({entry['source']})")
 
 
 def _report(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:

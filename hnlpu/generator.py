@@ -248,8 +248,7 @@ def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, An
     title = f"{source.name} ({source.n_rows} x {source.n_columns})"
     with path.open("w", encoding="utf-8") as file:
         file.writelines(metal_module(module, title, plan_metal(item.aligned, plan)))
-    units = Counter(loaded.coded.units().ravel().tolist())
-    scale = 2.0**loaded.coded.codebook.unit_exponent
+    histogram = loaded.coded.histogram()
     n_weights = source.n_rows * source.n_columns
     return {
         "name": source.name,
@@ -261,8 +260,8 @@ def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, An
         "n_rows": source.n_rows,
         "n_columns": source.n_columns,
         "n_weights": n_weights,
-        "n_zero": units[0],
-        "histogram": {f"{unit * scale:g}": units[unit] for unit in sorted(units)},
+        "n_zero": histogram.get("0", 0),
+        "histogram": histogram,
         "module": module,
         "metal": str(path.relative_to(folder)),
         "base": plan.name,

@@ -1,6 +1,5 @@
 """Inspect: what a checkpoint holds and what would become of each tensor."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,7 @@ def inspect(source: str | Path, *, progress: Progress | None = None) -> dict[str
 def _describe(checkpoint: Checkpoint, source: MatrixSource) -> dict[str, Any]:
     loaded = load_matrix(checkpoint, source)
     coded = loaded.coded
-    units = Counter(coded.units().ravel().tolist())
-    scale = 2.0**coded.codebook.unit_exponent
+    histogram = coded.histogram()
     lossless = loaded.error.lossless
     return {
         "name": source.name,
@@ -78,8 +76,8 @@ def _describe(checkpoint: Checkpoint, source: MatrixSource) -> dict[str, Any]:
         "n_rows": source.n_rows,
         "n_columns": source.n_columns,
         "n_weights": coded.n_weights,
-        "n_zero": units[0],
-        "histogram": {f"{unit * scale:g}": units[unit] for unit in sorted(units)},
+        "n_zero": histogram.get("0", 0),
+        "histogram": histogram,
         "exponent_spread": align(coded).spread,
         "hardwired": "lossless" if lossless else "needs --quantize mxfp4",
         "quantization_error": loaded.error.as_dict(),

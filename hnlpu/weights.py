@@ -1,5 +1,6 @@
 """The one weight type: integer codes into a codebook with a power-of-two exponent per block."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,12 @@ class CodedMatrix:
     def units(self) -> npt.NDArray[np.int16]:
         """Codebook values without block exponents, (n_rows, n_columns)."""
         return np.asarray(self.codebook.values, dtype=np.int16)[self.codes]
+
+    def histogram(self) -> dict[str, int]:
+        """Weights by codebook value (before the block exponent), ascending; zeros under ``"0"``."""
+        units = Counter(self.units().ravel().tolist())
+        scale = 2.0**self.codebook.unit_exponent
+        return {f"{unit * scale:g}": units[unit] for unit in sorted(units)}
 
     def weight_exponents(self) -> npt.NDArray[np.int32]:
         """Power of two that each weight's unit stands for, (n_rows, n_columns)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hnlpu.base import LINE_MULTIPLES
+from hnlpu.base import LINE_MULTIPLES, BasePlan
 from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
 from hnlpu.rtl.array import array_ports
 from hnlpu.rtl.structure import Instance, Port, Structure, concat
@@ -20,11 +20,11 @@ __all__ = ["metal_module", "metal_ports"]
 _TIES = ("tie_low", "tie_high")
 
 
-def metal_ports(plan: MetalPlan) -> list[Port]:
+def metal_ports(base: BasePlan) -> list[Port]:
     """Ports of a matrix: clock, the two streams, and the constant row exponents (packed)."""
-    outside = [p for p in array_ports(plan.base) if not p.name.startswith(("lines_", "taps_"))]
+    outside = [p for p in array_ports(base) if not p.name.startswith(("lines_", "taps_"))]
     ports = [p for p in outside if not p.name.startswith(("tie_", "exponents_"))]
-    return [*ports, Port("output", "row_exponents", plan.base.n_rows * ROW_EXPONENT_BITS)]
+    return [*ports, Port("output", "row_exponents", base.n_rows * ROW_EXPONENT_BITS)]
 
 
 def _pins(plan: MetalPlan) -> Iterator[tuple[str, str]]:
@@ -63,7 +63,7 @@ def metal_module(name: str, title: str, plan: MetalPlan) -> Iterator[str]:
         comment=f"Metal of {title}: wires from lines to stubs, one tap per weight, and ties.\n"
         "A line that no weight needs stays open, by design:\n"
         "verilator lint_off UNUSEDSIGNAL",
-        ports=metal_ports(plan),
+        ports=metal_ports(plan.base),
         wires=[
             *((tie, 1) for tie in _TIES),
             *((f"lines_{port}", len(LINE_MULTIPLES)) for port in range(plan.base.n_ports)),

@@ -22,6 +22,7 @@ from hnlpu.base import BasePlan
 from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.progress import Progress
+from hnlpu.rtl.metal import metal_ports
 from hnlpu.rtl.structure import Instance, Port, Structure
 from hnlpu.tools import has_lz4, simulator_environment
 
@@ -29,6 +30,9 @@ __all__ = ["ArrayJob", "Found", "simulate"]
 
 #: Weights per Verilator build, at most: about 2 GB each.
 _GROUP_WEIGHTS = 60_000
+
+#: Ports that all arrays of a top share.
+_SHARED = ("clk", "rst")
 
 #: Signals that Verilator must keep, as (module, variable).
 _KEPT = (
@@ -158,29 +162,18 @@ def _groups(jobs: Sequence[ArrayJob]) -> Iterator[list[ArrayJob]]:
     yield from groups
 
 
-def _pins(plan: BasePlan) -> list[Port]:
-    """Ports of a metal module but clock and reset."""
-    return [
-        Port("input", "x_valid"),
-        Port("output", "x_ready"),
-        Port("input", "x", plan.n_columns * plan.activation_bits),
-        Port("output", "y_valid"),
-        Port("input", "y_ready"),
-        Port("output", "y", plan.n_rows * plan.y_bits),
-        Port("output", "row_exponents", plan.n_rows * ROW_EXPONENT_BITS),
-    ]
-
-
 def _write_group(folder: Path, group: Sequence[ArrayJob], seed: int, n_stalled: int) -> None:
     folder.mkdir(parents=True)
-    ports = [Port("input", "clk"), Port("input", "rst")]
+    ports = [Port("input", name) for name in _SHARED]
     instances, entries = [], []
     for i, job in enumerate(group):
         array, module = f"a{i}", f"{job.module}__{job.name}"
-        pins = _pins(job.plan)
+        pins = [port for port in metal_ports(job.plan) if port.name not in _SHARED]
         ports += [Port(p.direction, f"{array}_{p.name}", p.n_bits) for p in pins]
         connections = [(p.name, f"{array}_{p.name}") for p in pins]
-        instances.append(Instance(module, array, (("clk", "clk"), ("rst", "rst"), *connections)))
+        instances.append(
+            Instance(module, array, (*((name, name) for name in _SHARED), *connections))
+        )
         # Mutants share the module name of their original, so every copy gets its own.
         text = job.metal.replace(f"module {job.module}(", f"module {module}(", 1)
         (folder / f"{module}.v").write_text(text)
