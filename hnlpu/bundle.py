@@ -27,6 +27,24 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _replace(target: Path, temporary: Path) -> None:
+    """Put ``temporary`` in the place of ``target``, which is removed only after that."""
+    old = temporary.with_name(f"{temporary.name}.old")
+    replaced = target.exists()
+    if replaced:
+        target.rename(old)
+    try:
+        temporary.rename(target)
+    except BaseException:
+        if replaced:
+            old.rename(target)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
+
+
 @contextmanager
 def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
     """A temporary folder beside ``out`` that takes its place when the block ends well.
@@ -45,17 +63,14 @@ def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
             got="a folder with files" if out.is_dir() else "a file",
             do="name another, or replace it with --force",
         )
+    target = out.resolve()  # "." has no name to put a temporary folder beside
     temporary: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         temporary.chmod(0o755)
         yield temporary
-        if out.is_dir():
-            shutil.rmtree(out)
-        elif out.exists():
-            out.unlink()
-        temporary.rename(out)
+        _replace(target, temporary)
     except OSError as error:
         raise HnlpuError(
             "cannot write the output",

@@ -49,8 +49,14 @@ def _table(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> None:
         _print("  ".join(fields).rstrip())
 
 
+def _number(value: float) -> str:
+    """Four significant digits, thousands separated; powers of ten only for what is tiny."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
+
+
 def _figure(figure: dict[str, Any]) -> str:
-    low, mid, high = (f"{figure[key]:,.4g}" for key in ("low", "mid", "high"))
+    low, mid, high = (_number(figure[key]) for key in ("low", "mid", "high"))
     span = f" ({low} .. {high})" if low != high else ""
     return f"{mid}{span} {figure['unit']} [{figure['tag']}]"
 
@@ -272,9 +278,9 @@ def _demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             _print(f"tokens/s, {mode:<13} {_figure(figures['tokens_per_s'][mode])}")
             _print(f"tokens/J, {mode:<13} {_figure(figures['tokens_per_j'][mode])}")
         for name, work in h100["workloads"].items():
-            for key in ("tokens_per_s", "tokens_per_j"):
+            for key, unit in (("tokens_per_s", "tokens/s"), ("tokens_per_j", "tokens/J")):
                 if key in work:
-                    _print(f"H100 {name}: {key} {_figure(work[key])}")
+                    _print(f"H100 {unit}, {name:<18} {_figure(work[key])}")
         _print(
             f"\n{'all checks passed' if result['ok'] else 'A CHECK FAILED'} in {result['seconds']} s"
         )

@@ -101,8 +101,8 @@ def generate(
     checkpoint = open_checkpoint(source)
     with new_folder(Path(out), force=force) as folder:
         tensors = find_tensors(checkpoint)
-        prepared = _prepare(checkpoint, tensors, options, show)
         pinned = _read_bases(Path(base)) if base is not None else {}
+        prepared = _prepare(checkpoint, tensors, options, pinned, show)
         plans = _choose_bases(prepared, options, pinned)
         modules = _write_bases(folder, plans, Path(base) if base is not None else None)
         matrices = [
@@ -122,11 +122,22 @@ def _shown(items: list[_Prepared], stage: str, show: Progress) -> Iterator[_Prep
 
 
 def _prepare(
-    checkpoint: Checkpoint, tensors: Tensors, options: GenerateOptions, show: Progress
+    checkpoint: Checkpoint,
+    tensors: Tensors,
+    options: GenerateOptions,
+    pinned: Mapping[tuple[int, int], BasePlan],
+    show: Progress,
 ) -> list[_Prepared]:
     if options.quantize not in (None, "mxfp4"):
         raise HnlpuError(
             "unknown quantisation", where="--quantize", got=str(options.quantize), do="use mxfp4"
+        )
+    if options.exponent_values is not None and not 1 <= options.exponent_values <= 64:
+        raise HnlpuError(
+            "exponent_values is out of range",
+            where="--exponent-values",
+            got=str(options.exponent_values),
+            do="choose it from 1 to 64",
         )
     prepared: list[_Prepared] = []
     off_grid: list[str] = []
@@ -136,7 +147,9 @@ def _prepare(
         if not loaded.error.lossless and options.quantize is None:
             off_grid.append(f"{source.name} ({loaded.source_format})")
             continue
-        prepared.append(_fit(source, loaded, options))
+        prepared.append(
+            _fit(source, loaded, options, pinned.get((source.n_rows, source.n_columns)))
+        )
     show("read", len(tensors.matrices), len(tensors.matrices))
     if off_grid:
         raise HnlpuError(
@@ -148,9 +161,19 @@ def _prepare(
     return prepared
 
 
-def _fit(source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions) -> _Prepared:
+def _exponent_values(options: GenerateOptions) -> int | None:
+    """The choice as a power of two, so that no setting of the pins is illegal."""
+    wanted = options.exponent_values
+    return None if wanted is None else 1 << (wanted - 1).bit_length()
+
+
+def _fit(
+    source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions, pinned: BasePlan | None
+) -> _Prepared:
     aligned = align(loaded.coded)
-    limit = options.exponent_values
+    limit = _exponent_values(options)
+    if pinned is not None and options.requantize:
+        limit = min(limit or pinned.exponent_values, pinned.exponent_values)
     if limit is None or aligned.spread < limit:
         return _Prepared(source, loaded, aligned, loaded.error)
     if not options.requantize:
@@ -190,9 +213,8 @@ def _choose_bases(
             known = replace(
                 plan,
                 phases=min(options.phases, plan.n_blocks),
-                exponent_values=options.exponent_values or 1,
+                exponent_values=_exponent_values(options) or 1,
             )
-        # A power of two, so that no setting of the pins is illegal.
         needed = 1 << item.aligned.spread.bit_length()
         plans[shape] = replace(known, exponent_values=max(known.exponent_values, needed))
     return dict(sorted(plans.items()))

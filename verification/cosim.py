@@ -140,8 +140,8 @@ def simulate(
 
 def _state(root: Path, n_groups: int) -> str:
     """Where the builds are, told from their files."""
-    n_sources = len(list(root.glob("group_*/build/*.cpp")))
-    n_objects = len(list(root.glob("group_*/build/*.o")))
+    n_sources = len(list(root.glob("group_*/build/V*.cpp")))
+    n_objects = len(list(root.glob("group_*/build/V*.o")))
     started = len(list(root.glob("group_*/build")))
     if not n_sources:
         return f"arrays, {started} of {n_groups} groups verilating"

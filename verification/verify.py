@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from hnlpu.base import BasePlan
 from hnlpu.bundle import read_manifest, write_json
@@ -64,11 +64,22 @@ def verify(
     started = time.monotonic()
     folder = Path(bundle)
     manifest = read_manifest(folder)
+    for name, value in (("--vectors", n_random), ("--seed", seed)):
+        if value < 0:
+            raise HnlpuError("is negative", where=name, got=str(value), do="give 0 or more")
     verilator, version = find_verilator()
-    plans = {base["name"]: BasePlan(**base["parameters"]) for base in manifest["bases"]}
-    jobs = list(_array_jobs(folder, manifest, plans, n_random, seed))
+    try:
+        plans = {base["name"]: BasePlan(**base["parameters"]) for base in manifest["bases"]}
+        jobs = list(_array_jobs(folder, manifest, plans, n_random, seed))
+        names = dict.fromkeys(name for base in manifest["bases"] for name in base["files"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise HnlpuError(
+            "bundle is damaged",
+            where=str(folder),
+            got=f"{type(error).__name__}: {error}",
+            do="generate the bundle again",
+        ) from error
     faults = list(_mutant_jobs(jobs, plans, seed)) if with_mutants else []
-    names = dict.fromkeys(name for base in manifest["bases"] for name in base["files"])
     found = simulate(
         [*jobs, *(mutant.job for mutant in faults)],
         [folder / name for name in names],

@@ -1,0 +1,43 @@
+"""Bundles for tests: bases are emitted by Yosys once per process, not once per test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Elaboratable
+
+from hnlpu.base import BasePlan
+from hnlpu.rtl.array import base_modules
+
+
+@cache
+def _below_the_array(row_plan: BasePlan) -> list[tuple[str, str]]:
+    return [(name, "".join(pieces)) for name, pieces in base_modules(row_plan)][1:]
+
+
+def _remembered_modules(plan: BasePlan) -> Iterator[tuple[str, Iterator[str]]]:
+    name, pieces = next(base_modules(plan))
+    yield name, iter(list(pieces))
+    one_row = BasePlan(**{**plan.as_dict(), "n_rows": 1})
+    for name, text in _below_the_array(one_row):
+        yield name, iter([text])
+
+
+@contextmanager
+def remembered_bases() -> Iterator[None]:
+    """Within, ``generate`` takes modules that were emitted before in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnlpu.generator.base_modules", _remembered_modules)
+        patch.setattr(Elaboratable, "_MustUse__silence", True)  # prototypes that are not emitted
+        yield
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder by relative path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
