@@ -57,10 +57,26 @@ class AlignedMatrix:
         """Largest block exponent of any row: the base must hold ``spread + 1`` values."""
         return int(self.block_exponents.max())
 
-    def integers(self) -> npt.NDArray[np.int64]:
-        """Weights in units of ``2**row_exponent``, (n_rows, n_columns)."""
+    def _shifts(self) -> npt.NDArray[np.int64]:
         shifts = np.repeat(self.block_exponents.astype(np.int64), BLOCK, axis=1)
-        return self.multiples.astype(np.int64) << shifts[:, : self.n_columns]
+        return shifts[:, : self.n_columns]
+
+    def integers(self) -> npt.NDArray[np.int64]:
+        """Weights in units of ``2**row_exponent``, (n_rows, n_columns).
+
+        Raises
+        ------
+        OverflowError
+            ``12 << spread`` takes more than 64 bits; ``values`` has no such limit.
+        """
+        if self.spread > 59:
+            raise OverflowError(f"{self.name}: spread {self.spread}, 64-bit integers hold 59")
+        return self.multiples.astype(np.int64) << self._shifts()
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """The weights as numbers, exact, (n_rows, n_columns)."""
+        exponents = self._shifts() + self.row_exponents.astype(np.int64)[:, None]
+        return np.ldexp(self.multiples.astype(np.float64), exponents)
 
 
 def _split_units(matrix: CodedMatrix) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

@@ -298,9 +298,7 @@ def _write_reference(folder: Path, prepared: list[_Prepared]) -> None:
     arrays = {}
     for item in prepared:
         aligned = item.aligned
-        values = np.ldexp(
-            aligned.integers().astype(np.float64), aligned.row_exponents.astype(np.int64)[:, None]
-        )
+        values = aligned.values()
         narrow = values.astype(np.float32)
         exact = np.array_equal(narrow, values)
         arrays[f"{item.source.name}.weights"] = narrow if exact else values

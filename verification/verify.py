@@ -130,6 +130,13 @@ def _array_jobs(
                 )
             weights = reference.get_tensor(f"{entry['name']}.weights").astype(np.float64)
             rows = reference.get_tensor(f"{entry['name']}.row_exponents")
+            if plan.y_bits > 64:
+                raise HnlpuError(
+                    "results are wider than the 64 bits of the twin",
+                    where=f"{entry['name']} on {plan.name}",
+                    got=f"{plan.y_bits} bits",
+                    do="generate with fewer --exponent-values, and --requantize",
+                )
             x = input_vectors(plan.n_columns, plan.activation_bits, n_random, seed + i)
             y = array_outputs(weights, rows, x)
             yield ArrayJob(entry["module"], entry["module"], path.read_text(), plan, x, y, rows)
