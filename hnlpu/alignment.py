@@ -76,7 +76,8 @@ class AlignedMatrix:
     def values(self) -> npt.NDArray[np.float64]:
         """The weights as numbers, exact, (n_rows, n_columns)."""
         exponents = self._shifts() + self.row_exponents.astype(np.int64)[:, None]
-        return np.ldexp(self.multiples.astype(np.float64), exponents)
+        numbers: npt.NDArray[np.float64] = np.ldexp(self.multiples.astype(np.float64), exponents)
+        return numbers
 
 
 def _split_units(matrix: CodedMatrix) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

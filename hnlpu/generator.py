@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from hnlpu import __version__
@@ -295,7 +296,7 @@ def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, An
 
 def _write_reference(folder: Path, prepared: list[_Prepared]) -> None:
     """The weights as numbers, for the twin: what the RTL is verified against."""
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for item in prepared:
         aligned = item.aligned
         values = aligned.values()

@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Elaboratable
 
 from hnlpu.base import BasePlan
 from hnlpu.rtl.array import base_modules
+from hnlpu.rtl.hierarchy import SharedComponent
+
+SharedComponent._MustUse__silence = True  # prototypes that are not emitted, on purpose
 
 
 @cache
@@ -30,7 +32,6 @@ def remembered_bases() -> Iterator[None]:
     """Within, ``generate`` takes modules that were emitted before in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hnlpu.generator.base_modules", _remembered_modules)
-        patch.setattr(Elaboratable, "_MustUse__silence", True)  # prototypes that are not emitted
         yield
 
 
