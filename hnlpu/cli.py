@@ -380,7 +380,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", type=int, default=0, help="of vectors, stalls and mutants (0)")
     verify.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     verify.add_argument(
-        "--waves", action="store_true", help="write waves (VCD; FST with the lz4 headers)"
+        "--waves",
+        action="store_true",
+        help="write waves (VCD; FST with the lz4 headers); slow on large arrays",
     )
     estimate = verb(
         "estimate",
