@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from hnlpu.alignment import align
-from hnlpu.base import BasePlan
 from hnlpu.codebook import E2M1
 from hnlpu.metal import plan_metal
 from hnlpu.progress import Silent
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.metal import metal_module
 from hnlpu.sim.array import array_outputs
+from hnlpu.taps import TapsPlan
 from hnlpu.tools import find_verilator
 from hnlpu.verification.cosim import ArrayJob, simulate
 from hnlpu.verification.vectors import input_vectors
@@ -29,7 +29,7 @@ from hnlpu.weights import BLOCK, CodedMatrix
 _SIZE = 64
 
 
-def _job(index: int, plan: BasePlan) -> ArrayJob:
+def _job(index: int, plan: TapsPlan) -> ArrayJob:
     rng = np.random.default_rng(index)
     codes = rng.integers(0, 16, (_SIZE, _SIZE)).astype(np.uint8)
     exponents = rng.integers(-4, 0, (_SIZE, _SIZE // BLOCK)).astype(np.int16)
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--copies", type=int, nargs="+", default=[2, 4, 8])
     args = parser.parse_args()
-    plan = BasePlan(_SIZE, _SIZE, phases=2, exponent_values=4)
+    plan = TapsPlan(_SIZE, _SIZE, phases=2, exponent_values=4)
     verilator, version = find_verilator()
     print(f"Verilator {version}, {plan.name}")
     print("matrices   weights   seconds   seconds/weight beside the first")

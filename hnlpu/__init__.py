@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hnlpu.demonstration import demo
     from hnlpu.estimation import estimate, estimate_preset
+    from hnlpu.exploration import ExploreOptions, explore
     from hnlpu.generator import GenerateOptions, generate
     from hnlpu.inspection import inspect
     from hnlpu.reports.report import write_report
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ExploreOptions",
     "GenerateOptions",
     "demo",
     "estimate",
     "estimate_preset",
+    "explore",
     "generate",
     "inspect",
     "quantize",
@@ -44,10 +47,12 @@ if not Path(__file__).with_name("rtl").is_dir() and (_checkout / "rtl" / "__init
     __path__.append(str(_checkout))
 
 _HOME = {
+    "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
     "demo": "hnlpu.demonstration",
     "estimate": "hnlpu.estimation",
     "estimate_preset": "hnlpu.estimation",
+    "explore": "hnlpu.exploration",
     "generate": "hnlpu.generator",
     "inspect": "hnlpu.inspection",
     "quantize": "hnlpu.requantization",

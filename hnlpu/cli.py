@@ -9,6 +9,7 @@ from typing import Any
 
 import hnlpu
 from hnlpu.errors import HnlpuError
+from hnlpu.formats import format_names
 from hnlpu.progress import Progress, Silent
 
 __all__ = ["main"]
@@ -25,6 +26,7 @@ typical use:
   hnlpu generate CKPT -o DIR                   base and metal Verilog (add --quantize mxfp4 if asked to)
   hnlpu readback DIR CKPT                      weights read back from the Verilog, compared
   hnlpu verify DIR                             every array on Verilator against the integer twin
+  hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu estimate DIR | --model gpt-oss-120b    transistors, area, masks, speed, energy
   hnlpu report DIR -o OUT                      one HTML page of it all
 
@@ -122,7 +124,7 @@ def _inspect(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def _quantize(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
-    result = hnlpu.quantize(args.checkpoint, args.out, force=args.force, progress=show)
+    result = hnlpu.quantize(args.checkpoint, args.out, args.format, force=args.force, progress=show)
     if not args.json:
         rows = [(r["name"], f"{r['relative_rmse']:.4f}", r["saturated"]) for r in result["rows"]]
         _table(rows, ("matrix", "relative RMSE", "saturated"))
@@ -131,11 +133,19 @@ def _quantize(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.selection import BaseOptions
+
     options = hnlpu.GenerateOptions(
         quantize=args.quantize,
-        activation_bits=args.activation_bits,
-        phases=args.phases,
-        exponent_values=args.exponent_values,
+        base=BaseOptions(
+            arch=args.arch,
+            activation_bits=args.activation_bits,
+            phases=args.phases,
+            exponent_values=args.exponent_values,
+            cuts=args.cuts,
+            adder=args.adder,
+            target=args.target,
+        ),
         requantize=args.requantize,
     )
     manifest = hnlpu.generate(
@@ -249,6 +259,63 @@ def _print_estimate(result: dict[str, Any], *, details: bool) -> None:
         _print(f"the paper contradicts itself: {entry['text']} ({entry['source']})")
 
 
+def _explore(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.exploration import ExploreOptions, write_exploration
+
+    options = ExploreOptions(
+        archs=args.arch,
+        phases=args.phases,
+        cuts=args.cuts,
+        activation_bits=args.activation_bits,
+        exponent_values=args.exponent_values,
+        fmt=args.format,
+        liberty=Path(args.liberty) if args.liberty else None,
+        verify=not args.no_verify,
+        seed=args.seed,
+    )
+    result = hnlpu.explore(args.checkpoint, shape=args.shape, options=options, progress=show)
+    if args.out is not None:
+        write_exploration(result, Path(args.out), force=args.force)
+    if not args.json:
+        heads = ("shape", "arch", "T", "cuts", "cycles", "latency", "T/weight", "gates deep",
+                 "wires/input", "tracks", "fJ/weight", "verified", "")  # fmt: skip
+        _table([_point(point) for point in result["points"]], heads)
+        for point in result["skipped"]:
+            _print(f"skipped: {point['arch']} T={point['phases']} on {point['shape']}: "
+                   f"{point['reason']}")  # fmt: skip
+        if args.out is not None:
+            _print(f"wrote {Path(args.out) / 'explore.json'} and explore.png")
+    wrong = [point for point in result["points"] if point["verified"] is False]
+    return result, 1 if wrong else 0
+
+
+def _point(point: dict[str, Any]) -> list[Any]:
+    """A row of the table of points."""
+
+    def shown(value: Any, digits: int = 0) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    tracks = "-"
+    if point["tracks_per_row"] is not None:
+        tracks = f"{point['tracks_per_row']} of {point['tracks_available']}"
+    verified = {True: "yes", False: "WRONG", None: "-"}[point["verified"]]
+    return [
+        point["shape"],
+        point["arch"],
+        point["phases"],
+        point["cuts"],
+        point["cycles"],
+        point["latency_cycles"],
+        f"{point['transistors_per_weight']:.2f}",
+        shown(point["logic_depth"]),
+        shown(point["wires_per_input"], 2),
+        tracks + ("" if point["wirable"] else " !"),
+        shown(point["energy_fj_per_weight"], 1),
+        verified,
+        "pareto" if point["pareto"] else "",
+    ]
+
+
 def _report(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:
     result = hnlpu.write_report(Path(args.bundle), Path(args.out))
     if not args.json:
@@ -288,6 +355,15 @@ def _demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     return result, 0 if result["ok"] else 1
 
 
+def _shape(text: str) -> tuple[int, int]:
+    """``KxN`` as (inputs, outputs)."""
+    try:
+        inputs, outputs = text.lower().split("x")
+        return int(inputs), int(outputs)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KxN, such as 1024x128") from None
+
+
 _Handler = Callable[[argparse.Namespace, Progress], tuple[Any, int]]
 
 
@@ -315,12 +391,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("-o", "--out", required=True, metavar="DIR", help=text)
         sub.add_argument("--force", action="store_true", help="replace what is in DIR")
 
-    def widths(sub: argparse.ArgumentParser) -> None:
+    def widths(sub: argparse.ArgumentParser, phases: int | None = 3) -> None:
         sub.add_argument(
             "--activation-bits", type=int, default=8, metavar="A", help="width of an input (8)"
         )
         sub.add_argument(
-            "--phases", type=int, default=3, metavar="T", help="inputs that share a port (3)"
+            "--phases", type=int, default=phases, metavar="T", help="inputs that share a port (3)"
         )
 
     demo = verb(
@@ -335,11 +411,14 @@ def _parser() -> argparse.ArgumentParser:
     quantize = verb(
         "quantize",
         _quantize,
-        "write a copy of a checkpoint with every linear weight rounded to MXFP4",
+        "write a copy of a checkpoint with every linear weight rounded to a format",
         "Reports the error of each matrix; a matrix that is on the grid already is not changed.",
     )
     checkpoint(quantize)
     out(quantize, "receives the quantised checkpoint")
+    quantize.add_argument(
+        "--format", default="mxfp4", metavar="FORMAT", help=f"{format_names()} (mxfp4)"
+    )
     generate = verb(
         "generate",
         _generate,
@@ -348,9 +427,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     checkpoint(generate)
     out(generate, "receives the bundle")
-    widths(generate)
+    widths(generate, None)
     generate.add_argument(
-        "--quantize", choices=["mxfp4"], help="allow rounding of weights that are not on the grid"
+        "--quantize",
+        metavar="FORMAT",
+        help=f"allow rounding of weights that are not on the grid: {format_names()}",
+    )
+    generate.add_argument(
+        "--arch",
+        default="taps",
+        help="neuron architecture: taps (default; any weights fit), paper, merged",
+    )
+    generate.add_argument(
+        "--target",
+        choices=["area", "latency", "balanced"],
+        help="choose the phases for fewest transistors, fewest cycles, or the product of both",
+    )
+    generate.add_argument(
+        "--cuts", type=int, default=0, metavar="C", help="register cuts of a row's adders (0)"
+    )
+    generate.add_argument(
+        "--adder",
+        type=int,
+        default=24,
+        choices=[24, 28],
+        help="transistors of the full adder: 24 (inverting, default) or 28",
     )
     generate.add_argument(
         "--exponent-values",
@@ -384,6 +485,42 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write waves (VCD; FST with the lz4 headers); slow on large arrays",
     )
+    explore = verb(
+        "explore",
+        _explore,
+        "cycles, transistors, wires and energy of every architecture, and the Pareto front",
+        "Each point is emitted, synthesised and counted; a row of it is evaluated against the twin. "
+        "A '!' marks rows whose adders need more wires than the strip has.",
+    )
+    explore.add_argument("checkpoint", nargs="?", help="Hugging Face folder, or hub repository id")
+    explore.add_argument(
+        "--shape", type=_shape, metavar="KxN", help="inputs x outputs, with Gaussian weights"
+    )
+    explore.add_argument(
+        "--format", metavar="FORMAT", help=f"format of the weights: {format_names()} (mxfp4)"
+    )
+    explore.add_argument(
+        "--arch", nargs="+", default=["taps", "paper", "merged", "cell", "mac"], metavar="ARCH",
+        help="taps, paper, merged, and the baselines cell and mac (all)",
+    )  # fmt: skip
+    explore.add_argument(
+        "--phases", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 8], metavar="T",
+        help="inputs that share a port (1 2 3 4 5 6 8)",
+    )  # fmt: skip
+    explore.add_argument(
+        "--cuts", type=int, nargs="+", default=[0], metavar="C", help="register cuts of taps (0)"
+    )
+    explore.add_argument(
+        "--activation-bits", type=int, default=8, metavar="A", help="width of an input (8)"
+    )
+    explore.add_argument(
+        "--exponent-values", type=int, metavar="E", help="block exponents a row can hold"
+    )
+    explore.add_argument("--liberty", metavar="FILE", help="also map to this library, for the area")
+    explore.add_argument("--no-verify", action="store_true", help="count only; no energy")
+    explore.add_argument("--seed", type=int, default=0, help="of weights and vectors (0)")
+    explore.add_argument("-o", "--out", metavar="DIR", help="also write explore.json and a chart")
+    explore.add_argument("--force", action="store_true", help="replace what is in DIR")
     estimate = verb(
         "estimate",
         _estimate,

@@ -1,14 +1,16 @@
 """Estimate: count the silicon of every array of a model and hand it to the cost model."""
 
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hnlpu.alignment import align
-from hnlpu.base import BasePlan
+from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.checkpoint import open_checkpoint
+from hnlpu.codebook import E2M1
 from hnlpu.costmodel.estimate import estimate as cost
 from hnlpu.costmodel.presets import preset
 from hnlpu.families import find_tensors
@@ -16,6 +18,8 @@ from hnlpu.matrices import load_matrix
 from hnlpu.model import ModelShape, read_model_shape
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.synthesis import count_base
+from hnlpu.selection import BaseOptions, taps_base
+from hnlpu.weights import BLOCK
 
 __all__ = ["estimate", "estimate_preset"]
 
@@ -44,17 +48,17 @@ def estimate(
     show = progress or Silent()
     if (path / "manifest.json").is_file():
         manifest = read_manifest(path)
-        plans = [BasePlan(**base["parameters"]) for base in manifest["bases"]]
+        plans = [plan_from_dict(base["parameters"]) for base in manifest["bases"]]
         names = [field.name for field in fields(ModelShape)]
         shape = ModelShape(**{name: manifest["model"][name] for name in names})
         result = _estimate(shape, plans, show)
         write_json(path / "estimate.json", result)
         return result
-    template = BasePlan(1, 1, activation_bits, phases, _EXPONENT_VALUES)
+    options = BaseOptions(activation_bits=activation_bits, phases=phases)
     config = path if path.is_file() else path / "config.json"
     if config.is_file() and not list(config.parent.glob("*.safetensors")):
         shape = read_model_shape(config)
-        return _estimate(shape, _bases(shape, template), show)
+        return _estimate(shape, _bases(shape, options), show)
     checkpoint = open_checkpoint(path if path.exists() else source)
     spreads: dict[tuple[int, int], int] = {}
     matrices = find_tensors(checkpoint).matrices
@@ -64,11 +68,8 @@ def estimate(
         spread = align(load_matrix(checkpoint, matrix).coded).spread
         spreads[size] = max(spread, spreads.get(size, 0))
     show("read", len(matrices), len(matrices))
-    plans = [
-        replace(plan, exponent_values=1 << spreads[plan.n_rows, plan.n_columns].bit_length())
-        for plan in _bases(checkpoint.shape, template)
-    ]
-    return _estimate(checkpoint.shape, plans, show)
+    values = {size: 1 << spread.bit_length() for size, spread in spreads.items()}
+    return _estimate(checkpoint.shape, _bases(checkpoint.shape, options, values), show)
 
 
 def estimate_preset(
@@ -82,19 +83,30 @@ def estimate_preset(
         Unknown name; the message lists the known ones.
     """
     shape = preset(name)
-    template = BasePlan(1, 1, activation_bits, phases, _EXPONENT_VALUES)
-    return _estimate(shape, _bases(shape, template), progress or Silent())
+    options = BaseOptions(activation_bits=activation_bits, phases=phases)
+    return _estimate(shape, _bases(shape, options), progress or Silent())
 
 
-def _bases(shape: ModelShape, template: BasePlan) -> list[BasePlan]:
-    plans = []
-    for size in sorted({(linear.n_rows, linear.n_columns) for linear in shape.linears()}):
-        plan = replace(template, n_rows=size[0], n_columns=size[1])
-        plans.append(replace(plan, phases=min(plan.phases, plan.n_blocks)))
-    return plans
+def _bases(
+    shape: ModelShape,
+    options: BaseOptions,
+    exponent_values: Mapping[tuple[int, int], int] | None = None,
+) -> list[ArrayPlan]:
+    """A base for every array shape of a model."""
+    known = exponent_values or {}
+    return [
+        taps_base(
+            size,
+            options,
+            exponent_values=known.get(size, _EXPONENT_VALUES),
+            magnitudes=E2M1.magnitudes,
+            block=BLOCK,
+        )
+        for size in sorted({(linear.n_rows, linear.n_columns) for linear in shape.linears()})
+    ]
 
 
-def _estimate(shape: ModelShape, plans: Iterable[BasePlan], show: Progress) -> dict[str, Any]:
+def _estimate(shape: ModelShape, plans: Iterable[ArrayPlan], show: Progress) -> dict[str, Any]:
     arrays = {}
     todo = list(plans)
     for i, plan in enumerate(todo):

@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,20 @@ from safetensors.numpy import save_file
 
 from hnlpu import __version__
 from hnlpu.alignment import AlignedMatrix, align
-from hnlpu.base import BasePlan
+from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
 from hnlpu.bundle import digest, new_folder, write_json
 from hnlpu.checkpoint import Checkpoint, open_checkpoint
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource, Tensors, find_tensors
+from hnlpu.formats import MXFP4, parse_format
 from hnlpu.matrices import LoadedMatrix, load_matrix
 from hnlpu.metal import plan_metal
 from hnlpu.progress import Progress, Silent
 from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.metal import metal_module
+from hnlpu.selection import BaseOptions, choose_base
 
 __all__ = ["GenerateOptions", "generate"]
 
@@ -44,20 +47,15 @@ class GenerateOptions:
     Attributes
     ----------
     quantize : str or None
-        ``mxfp4`` allows float weights off the MXFP4 grid to be rounded to it.
-    activation_bits : int
-    phases : int
-        Inputs that share a port, at most; short rows use fewer.
-    exponent_values : int or None
-        Block exponents a row can hold; None takes what the widest row of a shape needs.
+        Format (``hnlpu.formats``) that weights may be rounded to; None keeps what is on the MXFP4 grid.
+    base : BaseOptions
+        Architecture and parameters of the bases.
     requantize : bool
         Allow rows beyond ``exponent_values`` to be rounded until they fit.
     """
 
     quantize: str | None = None
-    activation_bits: int = 8
-    phases: int = 3
-    exponent_values: int | None = None
+    base: BaseOptions = field(default_factory=BaseOptions)
     requantize: bool = False
 
 
@@ -111,7 +109,7 @@ def generate(
             for item in _shown(prepared, "generate", show)
         ]
         _write_reference(folder, prepared)
-        _write_boot(folder, checkpoint, tensors)
+        _write_boot(folder, checkpoint, tensors, prepared)
         return _write_manifest(folder, checkpoint, tensors, options, plans, modules, matrices)
 
 
@@ -126,25 +124,23 @@ def _prepare(
     checkpoint: Checkpoint,
     tensors: Tensors,
     options: GenerateOptions,
-    pinned: Mapping[tuple[int, int], BasePlan],
+    pinned: Mapping[tuple[int, int], ArrayPlan],
     show: Progress,
 ) -> list[_Prepared]:
-    if options.quantize not in (None, "mxfp4"):
-        raise HnlpuError(
-            "unknown quantisation", where="--quantize", got=str(options.quantize), do="use mxfp4"
-        )
-    if options.exponent_values is not None and not 1 <= options.exponent_values <= 64:
+    fmt = MXFP4 if options.quantize is None else parse_format(options.quantize)
+    wanted = options.base.exponent_values
+    if wanted is not None and not 1 <= wanted <= 64:
         raise HnlpuError(
             "exponent_values is out of range",
             where="--exponent-values",
-            got=str(options.exponent_values),
+            got=str(wanted),
             do="choose it from 1 to 64",
         )
     prepared: list[_Prepared] = []
     off_grid: list[str] = []
     for i, source in enumerate(tensors.matrices):
         show("read", i, len(tensors.matrices), source.name)
-        loaded = load_matrix(checkpoint, source)
+        loaded = load_matrix(checkpoint, source, fmt)
         if not loaded.error.lossless and options.quantize is None:
             off_grid.append(f"{source.name} ({loaded.source_format})")
             continue
@@ -162,17 +158,11 @@ def _prepare(
     return prepared
 
 
-def _exponent_values(options: GenerateOptions) -> int | None:
-    """The choice as a power of two, so that no setting of the pins is illegal."""
-    wanted = options.exponent_values
-    return None if wanted is None else 1 << (wanted - 1).bit_length()
-
-
 def _fit(
-    source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions, pinned: BasePlan | None
+    source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions, pinned: ArrayPlan | None
 ) -> _Prepared:
     aligned = align(loaded.coded)
-    limit = _exponent_values(options)
+    limit = options.base.exponent_limit
     if pinned is not None and options.requantize:
         limit = min(limit or pinned.exponent_values, pinned.exponent_values)
     if limit is None or aligned.spread < limit:
@@ -192,39 +182,37 @@ def _fit(
 def _choose_bases(
     prepared: list[_Prepared],
     options: GenerateOptions,
-    pinned: Mapping[tuple[int, int], BasePlan],
-) -> dict[tuple[int, int], BasePlan]:
+    pinned: Mapping[tuple[int, int], ArrayPlan],
+) -> dict[tuple[int, int], ArrayPlan]:
     """One base per array shape; without a pin, as wide as the widest row of the shape needs."""
-    plans: dict[tuple[int, int], BasePlan] = {}
+    by_shape: dict[tuple[int, int], list[_Prepared]] = {}
     for item in prepared:
-        shape = (item.source.n_rows, item.source.n_columns)
+        by_shape.setdefault((item.source.n_rows, item.source.n_columns), []).append(item)
+    plans: dict[tuple[int, int], ArrayPlan] = {}
+    for shape, items in sorted(by_shape.items()):
         if pinned and shape not in pinned:
             raise HnlpuError(
                 "the given bases have no array of this shape",
-                where=item.source.name,
+                where=items[0].source.name,
                 got=f"{shape[0]} x {shape[1]}",
                 do="generate without --base, or with a bundle of the same model shape",
             )
-        if pinned:
-            plans[shape] = pinned[shape]
-            continue
-        known = plans.get(shape)
-        if known is None:
-            plan = BasePlan(*shape, activation_bits=options.activation_bits)
-            known = replace(
-                plan,
-                phases=min(options.phases, plan.n_blocks),
-                exponent_values=_exponent_values(options) or 1,
+        plans[shape] = (
+            pinned[shape]
+            if pinned
+            else choose_base(
+                [item.aligned for item in items],
+                items[0].loaded.coded.codebook.magnitudes,
+                options.base,
             )
-        needed = 1 << item.aligned.spread.bit_length()
-        plans[shape] = replace(known, exponent_values=max(known.exponent_values, needed))
-    return dict(sorted(plans.items()))
+        )
+    return plans
 
 
-def _read_bases(bundle: Path) -> dict[tuple[int, int], BasePlan]:
+def _read_bases(bundle: Path) -> dict[tuple[int, int], ArrayPlan]:
     path = bundle / "base.json"
     try:
-        plans = [BasePlan(**entry) for entry in json.loads(path.read_text())["bases"]]
+        plans = [plan_from_dict(entry) for entry in json.loads(path.read_text())["bases"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HnlpuError(
             "not a bundle with bases",
@@ -236,7 +224,7 @@ def _read_bases(bundle: Path) -> dict[tuple[int, int], BasePlan]:
 
 
 def _write_bases(
-    folder: Path, plans: Mapping[tuple[int, int], BasePlan], base: Path | None
+    folder: Path, plans: Mapping[tuple[int, int], ArrayPlan], base: Path | None
 ) -> dict[str, list[str]]:
     """Write every module of every base once; file names by base, the array top first."""
     target = folder / "rtl" / "base"
@@ -263,7 +251,7 @@ def _write_bases(
     return files
 
 
-def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, Any]:
+def _write_matrix(folder: Path, item: _Prepared, plan: ArrayPlan) -> dict[str, Any]:
     source, loaded = item.source, item.loaded
     module = re.sub(r"\W", "_", source.name)
     path = folder / "rtl" / "metal" / f"{module}.v"
@@ -289,16 +277,17 @@ def _write_matrix(folder: Path, item: _Prepared, plan: BasePlan) -> dict[str, An
         "metal": str(path.relative_to(folder)),
         "base": plan.name,
         "exponent_spread": item.aligned.spread,
-        "padding_ratio": 1 - n_weights / (plan.n_rows * plan.n_stubs),
+        "padding_ratio": plan.padding_ratio,
+        "row_scales": "one" if item.aligned.row_scales is None else "boot.safetensors",
         "requantised": None if item.error.lossless else item.error.as_dict(),
     }
 
 
 def _write_reference(folder: Path, prepared: list[_Prepared]) -> None:
-    """The weights as numbers, for the twin: what the RTL is verified against."""
+    """The weights as numbers, before row scales, for the twin: what the RTL is verified against."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for item in prepared:
-        aligned = item.aligned
+        aligned = replace(item.aligned, row_scales=None)
         values = aligned.values()
         narrow = values.astype(np.float32)
         exact = np.array_equal(narrow, values)
@@ -307,11 +296,20 @@ def _write_reference(folder: Path, prepared: list[_Prepared]) -> None:
     save_file(arrays, folder / "reference.safetensors")
 
 
-def _write_boot(folder: Path, checkpoint: Checkpoint, tensors: Tensors) -> None:
-    """Constants in their source precision, tokenizer and configuration: what a chip boots from."""
-    save_file(
-        {name: checkpoint.read(name) for name in tensors.constants}, folder / "boot.safetensors"
-    )
+def _write_boot(
+    folder: Path, checkpoint: Checkpoint, tensors: Tensors, prepared: list[_Prepared]
+) -> None:
+    """Constants in their source precision, row scales, tokenizer and configuration.
+
+    What a chip boots from. Row scales stand under ``{matrix}.row_scales``, F64.
+    """
+    scales = {
+        f"{item.source.name}.row_scales": item.aligned.row_scales
+        for item in prepared
+        if item.aligned.row_scales is not None
+    }
+    constants = {name: checkpoint.read(name) for name in tensors.constants}
+    save_file({**constants, **scales}, folder / "boot.safetensors")
     target = folder / "boot"
     target.mkdir()
     for name in ("config.json", *_TOKENIZER_FILES):
@@ -324,7 +322,7 @@ def _write_manifest(
     checkpoint: Checkpoint,
     tensors: Tensors,
     options: GenerateOptions,
-    plans: Mapping[tuple[int, int], BasePlan],
+    plans: Mapping[tuple[int, int], ArrayPlan],
     modules: Mapping[str, list[str]],
     matrices: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -348,7 +346,11 @@ def _write_manifest(
             {
                 "name": plan.name,
                 "parameters": plan.as_dict(),
-                **plan.as_dict(),
+                "n_rows": plan.n_rows,
+                "n_columns": plan.n_columns,
+                "activation_bits": plan.activation_bits,
+                "phases": plan.phases,
+                "exponent_values": plan.exponent_values,
                 "y_bits": plan.y_bits,
                 "interval_cycles": plan.interval_cycles,
                 "latency_cycles": plan.latency_cycles,

@@ -9,7 +9,8 @@ from hnlpu.checkpoint import Checkpoint
 from hnlpu.codebook import E2M1
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource
-from hnlpu.quantization import QuantizationError, quantize_mxfp4
+from hnlpu.formats import MXFP4, Format
+from hnlpu.quantization import QuantizationError, quantize
 from hnlpu.weights import CodedMatrix
 
 __all__ = ["LoadedMatrix", "load_matrix", "read_values"]
@@ -34,25 +35,40 @@ class LoadedMatrix:
 
 
 def read_values(checkpoint: Checkpoint, source: MatrixSource) -> npt.NDArray[np.float64]:
-    """Stored float weights of a matrix, (n_rows, n_columns)."""
+    """Stored weights of a matrix as numbers, (n_rows, n_columns)."""
+    if source.storage == "mxfp4":
+        return _read_mxfp4(checkpoint, source).values()
     values = checkpoint.read(source.tensor, source.expert)
     if source.storage == "float_experts":
         values = values.T
     return values.astype(np.float64)
 
 
-def load_matrix(checkpoint: Checkpoint, source: MatrixSource) -> LoadedMatrix:
-    """Read one matrix; float weights are quantised to MXFP4, exactly where they are on its grid.
+def load_matrix(
+    checkpoint: Checkpoint, source: MatrixSource, fmt: Format | None = None
+) -> LoadedMatrix:
+    """Read one matrix in a format; weights that are in it come exactly, others are rounded.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    source : MatrixSource
+    fmt : Format, optional
+        MXFP4 if not given. Packed experts are read as they are for MXFP4, else re-quantised.
 
     Raises
     ------
     HnlpuError
         NaN scale (255), NaN or infinite weight.
     """
-    if source.storage == "mxfp4":
-        return LoadedMatrix(_read_mxfp4(checkpoint, source), "MXFP4", QuantizationError(0.0, 0))
-    coded, error = quantize_mxfp4(read_values(checkpoint, source), source.name)
-    return LoadedMatrix(coded, checkpoint.tensors[source.tensor].dtype, error)
+    packed = source.storage == "mxfp4"
+    source_format = "MXFP4" if packed else checkpoint.tensors[source.tensor].dtype
+    if packed and fmt in (None, MXFP4):
+        return LoadedMatrix(
+            _read_mxfp4(checkpoint, source), source_format, QuantizationError(0.0, 0)
+        )
+    coded, error = quantize(read_values(checkpoint, source), source.name, fmt or MXFP4)
+    return LoadedMatrix(coded, source_format, error)
 
 
 def _read_mxfp4(checkpoint: Checkpoint, source: MatrixSource) -> CodedMatrix:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 __all__ = ["PARTS", "ArraySilicon"]
 
 #: Where the transistors of an array go; every cell of a base belongs to exactly one part.
-PARTS = ("ports", "compressors", "shifters", "tree", "accumulator", "source", "control")
+PARTS = (
+    "ports",
+    "compressors",
+    "shifters",
+    "tree",
+    "constants",
+    "pipeline",
+    "accumulator",
+    "source",
+    "control",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,8 @@ class ArraySilicon:
         Transistors of the whole array for each of ``PARTS``.
     interval_cycles, latency_cycles : int
         Cycles between vectors, and from a vector to its result.
+    n_flip_flops : int
+        Of the whole array; the clock tree is estimated from them.
     """
 
     n_rows: int
@@ -27,6 +39,7 @@ class ArraySilicon:
     transistors_by_part: Mapping[str, int]
     interval_cycles: int
     latency_cycles: int
+    n_flip_flops: int = 0
 
     @property
     def n_weights(self) -> int:

@@ -13,7 +13,20 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from hnlpu.reports.format import number, quantity
 
-__all__ = ["TAG_COLOURS", "Bar", "Chart", "bars", "histogram", "stacks"]
+__all__ = [
+    "GRID",
+    "INK",
+    "MUTED",
+    "STYLE",
+    "TAG_COLOURS",
+    "Bar",
+    "Chart",
+    "bars",
+    "histogram",
+    "panels",
+    "save",
+    "stacks",
+]
 
 #: One colour per tag, on the page and in charts.
 TAG_COLOURS = {
@@ -24,21 +37,21 @@ TAG_COLOURS = {
     "assumed": "#a8741a",
 }
 
-_INK, _MUTED, _GRID = "#1c2733", "#5b6875", "#dfe5ea"
+INK, MUTED, GRID = "#1c2733", "#5b6875", "#dfe5ea"
 _ACCENT, _SOFT = "#1f5f8b", "#b9d3e4"
 _WIDTH = 4.8
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "svg.fonttype": "none",
     "svg.hashsalt": "hnlpu",
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.color": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": INK,
     "text.parse_math": False,
 }
 
@@ -80,7 +93,7 @@ class Bar:
 
 def histogram(name: str, title: str, counts: Sequence[tuple[str, int]]) -> Chart:
     """Columns of counts, one per code, each with its share."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes(3.0)
         total = sum(n for _, n in counts) or 1
         shares = [100 * n / total for _, n in counts]
@@ -89,20 +102,20 @@ def histogram(name: str, title: str, counts: Sequence[tuple[str, int]]) -> Chart
         axes.set_xticks(places, [label for label, _ in counts])
         axes.set_ylabel("% of all weights")
         axes.set_xlabel("weight value (before block exponent and row scale)")
-        axes.grid(axis="y", color=_GRID, linewidth=0.8)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         for place, share in zip(places, shares, strict=True):
             axes.annotate(number(share, 2), (place, share), (0, 3), textcoords="offset points",
-                          ha="center", fontsize=8, color=_MUTED)  # fmt: skip
+                          ha="center", fontsize=8, color=MUTED)  # fmt: skip
         axes.margins(y=0.12)
         text = ", ".join(f"{label}: {count:,}" for label, count in counts)
-        return _save(figure, name, title, text)
+        return save(figure, name, title, text)
 
 
 def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> Chart:
     """Horizontal bars with range whiskers and values written beside them."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes(0.55 + 0.4 * len(items))
         places = range(len(items))
         shown = [item for item in items if item.mid > 0]
@@ -114,7 +127,7 @@ def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> C
         axes.barh(places, widths, left=floor, height=0.62, color=colours)
         for place, item in zip(places, items, strict=True):
             if item.high > item.low:
-                axes.plot([max(item.low, floor), item.high], [place, place], color=_INK,
+                axes.plot([max(item.low, floor), item.high], [place, place], color=INK,
                           linewidth=1.1, solid_capstyle="butt", marker="|", ms=6)  # fmt: skip
             end = max(item.high, item.mid)
             axes.annotate(quantity(item.mid, item.unit), (max(end, floor), place), (6, 0),
@@ -131,21 +144,21 @@ def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> C
             axes.set_xlim(0, largest * 1.42)
         unit = items[0].unit
         axes.xaxis.set_major_formatter(lambda value, _: _tick(value, unit))
-        axes.grid(axis="x", color=_GRID, linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.tick_params(axis="x", labelsize=8)
         text = ", ".join(
             f"{item.label}: {quantity(item.mid, item.unit)} ({item.tag})" for item in items
         )
-        return _save(figure, name, title, text)
+        return save(figure, name, title, text)
 
 
 def stacks(
     name: str, title: str, rows: Sequence[tuple[str, Sequence[Bar]]], colours: Sequence[str]
 ) -> Chart:
     """Stacked horizontal bars; the legend takes the labels of the first row."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axes = _axes(1.1 + 0.55 * len(rows))
         for place, (_, parts) in enumerate(rows):
             left = 0.0
@@ -160,7 +173,7 @@ def stacks(
         largest = max(sum(part.mid for part in parts) for _, parts in rows)
         axes.set_xlim(0, largest * 1.3)
         axes.xaxis.set_major_formatter(lambda value, _: _tick(value, rows[0][1][0].unit))
-        axes.grid(axis="x", color=_GRID, linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.tick_params(axis="x", labelsize=8)
@@ -170,7 +183,7 @@ def stacks(
             + ", ".join(f"{part.label} {quantity(part.mid, part.unit)}" for part in parts)
             for label, parts in rows
         )
-        return _save(figure, name, title, text)
+        return save(figure, name, title, text)
 
 
 def _tick(value: float, unit: str) -> str:
@@ -182,12 +195,24 @@ def _tick(value: float, unit: str) -> str:
     return f"{value:,g}"
 
 
+def panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with ``n`` panels, two abreast."""
+    columns = min(n, 2)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(_WIDTH * columns, height * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for unused in axes[n:]:
+        unused.set_axis_off()
+    return figure, axes[:n]
+
+
 def _axes(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _save(figure: Figure, name: str, title: str, text: str) -> Chart:
+def save(figure: Figure, name: str, title: str, text: str) -> Chart:
+    """The figure as SVG element and PNG."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, drawn twice
     svg, png = io.StringIO(), io.BytesIO()

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.rtl.hierarchy import SharedComponent
 
-__all__ = ["FullAdder", "HalfAdder", "PhaseSelect"]
+__all__ = ["FullAdder", "HalfAdder", "InvertingFullAdder", "PhaseSelect"]
 
 
 class FullAdder(SharedComponent):
@@ -32,6 +32,32 @@ class FullAdder(SharedComponent):
         m.d.comb += [
             self.sum.eq(self.a ^ self.b ^ self.c),
             self.carry.eq((self.a & self.b) | (self.c & (self.a ^ self.b))),
+        ]
+        return m
+
+
+class InvertingFullAdder(SharedComponent):
+    """``a + b + c = ~sum + 2 ~carry``: a mirror adder without its output inverters.
+
+    Self-dual: with all inputs complemented, ``sum`` and ``carry`` are true.
+
+    Members
+    -------
+    a, b, c : In(1)
+    sum, carry : Out(1)
+        Complements of sum and carry.
+    """
+
+    module_name = "hn_full_adder_n"
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(1), "b": In(1), "c": In(1), "sum": Out(1), "carry": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += [
+            self.sum.eq(~(self.a ^ self.b ^ self.c)),
+            self.carry.eq(~((self.a & self.b) | (self.c & (self.a ^ self.b)))),
         ]
         return m
 

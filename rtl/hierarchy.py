@@ -58,7 +58,8 @@ class Library:
         """The one component of this kind and these parameters; its module will be written."""
         key = (kind, parameters)
         if key not in self._prototypes:
-            self._prototypes[key] = kind(*parameters)
+            self._prototypes[key] = component = kind(*parameters)
+            component._MustUse__silence = True  # its name or ports may be all that is asked for
         return self._prototypes[key]
 
     def instance(

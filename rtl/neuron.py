@@ -1,27 +1,38 @@
 """Hardwired-Neuron: one output row of a weight matrix as taps on shared lines.
 
-A weight is not stored: the metal connects stub ``i`` of the row, once and for all, to the line that
-carries the right multiple of input ``i``:
+A weight is not stored: the metal connects each stub of the row, once and for all, to the line that
+carries the right multiple of its input:
 
-    y = sum over i of LINE_MULTIPLES[taps[i]] * 2**exponent(block of i) * x[i]
+    y = sum over inputs k of value[k] * 2**exponent(block of k) * x[k]
 
-Each cycle brings one bit of the products of one phase. Superblocks count and shift them, a tree adds
-the counts, and one accumulator, which shifts right once per bit-time, collects them least significant
-bit first; the last bit-time weighs negative.
+Each cycle brings one bit of the products of one phase. The bits are counted (superblocks shift their
+counts by the block's exponent), and one accumulator collects the counts.
 
 Contract (checked by ``tests/rtl/test_array.py`` against ``hnlpu.sim.array``): bit-exact, never
 overflows, whatever the taps and pins.
 """
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
-from hnlpu.base import BasePlan
-from hnlpu.rtl.adder_tree import balanced_sum, compress
+from hnlpu.base import ArrayPlan
+from hnlpu.rtl.accumulator import Accumulator
+from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
-from hnlpu.rtl.superblock import Superblock
+from hnlpu.rtl.superblock import Superblock, select_phase
+from hnlpu.taps import TapsPlan
 
-__all__ = ["Neuron"]
+__all__ = ["Neuron", "row_ports"]
+
+
+def row_ports(plan: ArrayPlan) -> dict[str, object]:
+    """Ports that the row module of every architecture has, beside ``n_local`` outputs."""
+    ports: dict[str, object] = {"pins": In(plan.n_pins)}
+    ports |= {f"phase_{j}": In(plan.phases) for j in range(plan.n_segments)}
+    if plan.n_cuts:
+        ports["advance"] = In(1)
+    ports |= {name: In(1) for name in ("first", "shift", "stay", "sign", "enable")}
+    return ports | {"y": Out(plan.y_bits)}
 
 
 class Neuron(SharedComponent):
@@ -29,41 +40,28 @@ class Neuron(SharedComponent):
 
     Parameters
     ----------
-    plan : BasePlan
+    plan : TapsPlan
         The array's parameters.
 
     Members
     -------
-    taps : In(n_stubs)
-        Product bits, ``phase * n_ports + port``.
-    exponents : In(n_exponent_pins)
-        Constant pins, ``(superblock * T + phase) * exponent_bits + bit``; absent for E = 1.
-    phase : In(T)
-        One-hot.
-    first, last_phase, sign : In(1)
-        First cycle of a vector; last phase of a bit-time; last bit-time.
-    enable : In(1)
-        Take this cycle's bits.
+    pins : In(n_pins)
+        Stubs, constant stubs and exponent pins, in the order of ``hnlpu.taps``.
+    phase_{j} : In(T)
+        One-hot, for segment ``j``.
+    advance : In(1)
+        Registers at cuts take what is before them; absent without cuts.
+    first, shift, stay, sign, enable : In(1)
+        As the accumulator has them.
     y : Out(signed(y_bits))
         The result, after the last enabled cycle of a vector and until the next enabled one.
     """
 
     clock_ports = ("clk",)
 
-    def __init__(self, plan: BasePlan) -> None:
+    def __init__(self, plan: TapsPlan) -> None:
         self.plan = plan
-        ports = {
-            "taps": In(plan.n_stubs),
-            "phase": In(plan.phases),
-            "first": In(1),
-            "last_phase": In(1),
-            "sign": In(1),
-            "enable": In(1),
-            "y": Out(plan.y_bits),
-        }
-        if plan.n_exponent_pins:
-            ports["exponents"] = In(plan.n_exponent_pins)
-        super().__init__(ports)
+        super().__init__(row_ports(plan))
 
     @property
     def module_name(self) -> str:
@@ -71,44 +69,47 @@ class Neuron(SharedComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan = self.plan
-        counts = []
-        for s in range(plan.n_superblocks):
-            shape = (plan.superblock_ports, plan.phases, plan.exponent_values)
-            block = place(m, f"superblock_{s}", platform, Superblock, *shape)
-            low = s * plan.superblock_ports
-            m.d.comb += block.phase.eq(self.phase)
-            m.d.comb += block.taps.eq(
-                Cat(
-                    self.taps[p * plan.n_ports + low :][: plan.superblock_ports]
-                    for p in range(plan.phases)
-                )
-            )
-            if plan.n_exponent_pins:
-                width = plan.phases * plan.exponent_bits
-                m.d.comb += block.exponents.eq(self.exponents[s * width : (s + 1) * width])
-            counts.append(block.count)
-        total = balanced_sum(m, "tree", counts, platform)
+        plan, row = self.plan, self.plan.row_count
+        stubs = self.pins[: plan.n_stubs]
+        end = plan.n_stubs + plan.phases * len(plan.constant_ports)
+        constants, exponents = self.pins[plan.n_stubs : end], self.pins[end:]
 
-        # acc + total, or acc + ~total + 1 in the last bit-time.
-        acc = Signal(plan.accumulator_bits, reset_less=True)
-        low = Signal(plan.product_bits - 1, reset_less=True)
-        columns = [
-            [
-                acc[i] & ~self.first,
-                total[i] ^ self.sign if i < len(total) else self.sign,
-                *([self.sign] if i == 0 else []),
+        def phase(input_: int) -> Value:
+            result: Value = getattr(self, f"phase_{row.segment[input_]}")
+            return result
+
+        inputs: list[Value] = []
+        for s in range(plan.n_superblocks):
+            count = plan.superblock_count
+            assert count is not None
+            block = place(m, f"superblock_{s}", platform, Superblock, plan.phases,
+                          plan.exponent_values, count)  # fmt: skip
+            first = s * count.n_inputs
+            taps = [stubs[p * plan.n_ports + first :][: count.n_inputs] for p in range(plan.phases)]
+            width = plan.phases * plan.exponent_bits
+            m.d.comb += [
+                block.phase.eq(phase(len(inputs))),
+                block.taps.eq(Cat(*taps)),
+                block.exponents.eq(exponents[s * width : (s + 1) * width]),
             ]
-            for i in range(len(acc))
-        ]
-        next_acc = compress(m, "accumulate", columns, platform, n_bits=len(acc))
-        with m.If(self.enable):
-            with m.If(self.last_phase & ~self.sign):
-                m.d.sync += [
-                    acc.eq(next_acc.as_signed() >> 1),
-                    low.eq(Cat(low[1:], next_acc[0])),
-                ]
-            with m.Else():
-                m.d.sync += acc.eq(next_acc)
-        m.d.comb += self.y.eq(Cat(low, acc))
+            inputs += [block.count[i] for i in range(plan.shifted_bits)]
+        if not plan.n_superblocks:
+            for i in range(plan.n_ports):
+                own = [stubs[p * plan.n_ports + i] for p in range(plan.phases)]
+                inputs.append(select_phase(m, f"port_{i}", own, phase(i), platform))
+        for i in range(len(plan.constant_ports)):
+            own = [constants[i * plan.phases + p] for p in range(plan.phases)]
+            here = phase(len(inputs))
+            inputs.append(select_phase(m, f"constant_{i}", own, here, platform))
+        enable = self.advance if plan.n_cuts else None
+        total = compress_bits(
+            m, "tree" if plan.n_superblocks else "count", row, inputs, platform, enable
+        )
+
+        accumulator = place(m, "accumulator", platform, Accumulator, len(total),
+                            plan.accumulator_bits, plan.product_bits)  # fmt: skip
+        m.d.comb += accumulator.count.eq(total)
+        for name in ("first", "shift", "stay", "sign", "enable"):
+            m.d.comb += getattr(accumulator, name).eq(getattr(self, name))
+        m.d.comb += self.y.eq(accumulator.y)
         return m

@@ -1,24 +1,65 @@
-"""Source unit: turns the inputs of one bundle into serial multiples on shared lines.
+"""Source unit: turns the inputs of one bundle into serial multiples on its lines.
 
 The bits of the bundle's T inputs leave interleaved: bit 0 of inputs 0..T-1, then bit 1 of each, and so
 on, least significant first. In the cycle of bit ``b`` and phase ``p``
 
-    lines[j] = bit b of LINE_MULTIPLES[j] * x[p]      (two's complement, B = A + 4 bits)
+    line of m     bit b of m * x[p]          (two's complement)
+    line of -m    its complement             (so -m * x[p] - 1)
 
-One serial multiplier serves all T inputs: every delay in it (carries, and the shifts by 1, 2 and 3 bits)
-is T registers long instead of one, so phase p meets its own state again one bit-time later.
+A source keeps no state of its own. The input whose turn it is is selected, its odd multiples are added up
+in parallel, and each line picks, by the bit-time, a bit of one of them: a shift by ``k`` is a pick ``k``
+bit-times later. Inputs are read from the stream itself, which keeps them until they are taken at the end,
+or, where a row has several segments, from a register.
 
 Contract (checked by ``tests/rtl/test_source.py`` against ``hnlpu.sim.source``): bit-exact.
 """
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hnlpu.base import LINE_MULTIPLES
-from hnlpu.rtl.cells import FullAdder, HalfAdder
+from hnlpu.lines import LineGroups
+from hnlpu.rtl.cells import FullAdder, HalfAdder, PhaseSelect
 from hnlpu.rtl.hierarchy import SharedComponent, place
 
-__all__ = ["Source"]
+__all__ = ["Source", "odd_steps"]
+
+
+def odd_steps(odds: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """How to make odd multiples, one adder each.
+
+    Returns
+    -------
+    list of (odd, a, b, shift)
+        ``odd = a + (b << shift)``, or ``(b << shift) - |a|`` for negative ``a``; ``|a|`` and ``b`` were
+        made before (1 is given). Multiples that are not asked for may be made on the way.
+    """
+    made: list[int] = [1]
+    steps: list[tuple[int, int, int, int]] = []
+    for wanted in sorted(set(odds) - {1}):
+        missing = [wanted]
+        while missing:
+            odd = missing[-1]
+            step = _one_adder(odd, made)
+            if step is None:  # without its lowest bit it is smaller: make that first
+                rest = odd - 1
+                missing.append(rest // (rest & -rest))
+                continue
+            missing.pop()
+            if odd not in made:
+                steps.append(step)
+                made.append(odd)
+    return steps
+
+
+def _one_adder(odd: int, made: Sequence[int]) -> tuple[int, int, int, int] | None:
+    for shift in range(1, odd.bit_length() + 1):
+        for b in made:
+            rest = odd - (b << shift)
+            if rest in made or -rest in made:
+                return odd, rest, b, shift
+    return None
 
 
 class Source(SharedComponent):
@@ -30,80 +71,136 @@ class Source(SharedComponent):
         Width A of an input.
     phases : int
         Inputs T of the bundle.
+    product_bits : int
+        Bit-times B.
+    lines : LineGroups
+    registered : bool
+        Keep the inputs in registers.
 
     Members
     -------
     x : In(T * A)
         The inputs, signed, input 0 in the low bits.
+    phase : In(T), one-hot
+    bit_time : In(B), one-hot
+    late, early : In(B)
+        Bit-time is ``b`` or later; is before ``b``.
     load : In(1)
-        Take ``x`` and start at bit 0, phase 0 with the next cycle.
-    enable : In(1)
-        Advance by one phase (or load).
-    lines : Out(15)
-        The serial multiples of ``LINE_MULTIPLES``.
+        Registered only: take ``x``.
+    lines : Out(n_lines)
+        In the order of ``LineGroups.multiples``.
     """
 
-    clock_ports = ("clk",)
-
-    def __init__(self, activation_bits: int, phases: int) -> None:
+    def __init__(
+        self,
+        activation_bits: int,
+        phases: int,
+        product_bits: int,
+        lines: LineGroups,
+        registered: bool = False,
+    ) -> None:
         self.activation_bits, self.phases = activation_bits, phases
-        super().__init__(
-            {
-                "x": In(activation_bits * phases),
-                "load": In(1),
-                "enable": In(1),
-                "lines": Out(len(LINE_MULTIPLES)),
-            }
-        )
+        self.product_bits, self.groups, self.registered = product_bits, lines, registered
+        ports = {
+            "x": In(activation_bits * phases),
+            "phase": In(phases),
+            "bit_time": In(product_bits),
+            "late": In(product_bits),
+            "early": In(product_bits),
+            "lines": Out(lines.n_lines),
+        }
+        super().__init__(ports | ({"load": In(1)} if registered else {}))
+
+    @property
+    def clock_ports(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("clk",) if self.registered else ()
 
     @property
     def module_name(self) -> str:
-        return f"hn_source_a{self.activation_bits}_t{self.phases}"
+        groups = "_".join("m" + "x".join(map(str, group)) for group in self.groups.groups)
+        kind = "r" if self.registered else ""
+        name = f"hn_source{kind}_a{self.activation_bits}_t{self.phases}_b{self.product_bits}"
+        return f"{name}_{groups}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        n_phases, n_bits = self.phases, self.activation_bits
-
-        def delayed(name: str, bit: Value, *, at_load: int = 0) -> Value:
-            """``bit`` one bit-time ago in the same phase; ``at_load`` in bit-time 0."""
-            line = Signal(n_phases, name=name, reset_less=True)
+        n_bits, n_phases = self.activation_bits, self.phases
+        x = self.x
+        if self.registered:
+            held = Signal(n_bits * n_phases, reset_less=True)
             with m.If(self.load):
-                m.d.sync += line.eq(-at_load)
-            with m.Elif(self.enable):
-                m.d.sync += line.eq(Cat(line[1:], bit))
-            return line[0]
+                m.d.sync += held.eq(self.x)
+            x = held
+        bits: list[Value] = [x[i] for i in range(n_bits)]
+        if n_phases > 1:
+            for i in range(n_bits):
+                inputs = [x[p * n_bits + i] for p in range(n_phases)]
+                bits[i] = self._select(m, f"x_{i}", inputs, list(self.phase), platform)
 
-        def negated(name: str, bit: Value) -> Value:
-            """Serial two's complement: invert, and add a one in bit-time 0."""
-            cell = place(m, f"minus_{name}x", platform, HalfAdder)
-            m.d.comb += cell.a.eq(~bit)
-            m.d.comb += cell.b.eq(delayed(f"minus_{name}_carry", cell.carry, at_load=1))
-            return cell.sum
+        def odd_part(magnitude: int) -> int:
+            return magnitude // (magnitude & -magnitude)
 
-        # The input bits, interleaved over the phases; after the sign bits come the sign bits again.
-        bits = Signal(n_bits * n_phases, reset_less=True)
-        with m.If(self.load):
-            m.d.sync += bits.eq(
-                Cat(self.x[p * n_bits + b] for b in range(n_bits) for p in range(n_phases))
-            )
-        with m.Elif(self.enable):
-            m.d.sync += bits.eq(Cat(bits[1:], bits[-n_phases]))
-
-        one = bits[0]
-        two = delayed("two", one)
-        triple = place(m, "triple", platform, FullAdder)  # 3x = x + 2x
-        m.d.comb += [triple.a.eq(one), triple.b.eq(two)]
-        m.d.comb += triple.c.eq(delayed("triple_carry", triple.carry))
-        serial: dict[int, Value] = {0: Const(0, 1)}
-        for unit, bit in ((1, one), (3, triple.sum)):
-            for sign, root in ((1, bit), (-1, negated(str(unit), bit))):
-                serial[sign * unit] = root
-                shift = 2
-                while unit * shift in LINE_MULTIPLES:
-                    multiple = sign * unit * shift
-                    name = f"{'minus_' if sign < 0 else ''}times_{unit * shift}"
-                    half = serial[multiple // 2]
-                    serial[multiple] = two if multiple == 2 else delayed(name, half)
-                    shift *= 2
-        m.d.comb += self.lines.eq(Cat(serial[multiple] for multiple in LINE_MULTIPLES))
+        magnitudes = [mag for group in self.groups.groups for mag in group]
+        odds: dict[int, list[Value]] = {1: bits}
+        for odd, a, b, shift in odd_steps([odd_part(mag) for mag in magnitudes]):
+            n_odd = n_bits + (odd - 1).bit_length()
+            odds[odd] = self._sum(m, f"times_{odd}", odds[abs(a)], a < 0, odds[b], shift, n_odd,
+                                  platform)  # fmt: skip
+        lines: list[Value] = []
+        for magnitude in magnitudes:
+            odd = odd_part(magnitude)
+            shift = (magnitude // odd).bit_length() - 1
+            line = self._serial(m, f"line_{magnitude}", odds[odd], shift, platform)
+            lines += [line, ~line]
+        m.d.comb += self.lines.eq(Cat(*lines))
         return m
+
+    @staticmethod
+    def _select(
+        m: Module, name: str, inputs: list[Value], phases: list[Value], platform: object
+    ) -> Value:
+        select = place(m, name, platform, PhaseSelect, len(inputs))
+        m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(Cat(*phases))]
+        result: Value = select.y
+        return result
+
+    def _serial(
+        self, m: Module, name: str, bits: list[Value], shift: int, platform: object
+    ) -> Value:
+        """Bit ``bit_time - shift`` of a signed value; the sign bit from there on, zeros before."""
+        last = min(len(bits) - 1, self.product_bits - 1 - shift)
+        inputs = bits[: last + 1]
+        times = [self.bit_time[i + shift] for i in range(last)] + [self.late[last + shift]]
+        if shift:
+            inputs, times = [Const(0, 1), *inputs], [self.early[shift], *times]
+        return self._select(m, name, inputs, times, platform)
+
+    @staticmethod
+    def _sum(
+        m: Module, name: str, a: list[Value], negative: bool, b: list[Value], shift: int,
+        n_bits: int, platform: object,
+    ) -> list[Value]:  # fmt: skip
+        """``(b << shift) + a`` or ``- a`` of signed values, ``n_bits`` wide."""
+        result: list[Value] = []
+        carry: Value = Const(int(negative), 1)
+        known_carry: int | None = int(negative)
+        for i in range(n_bits):
+            low = a[min(i, len(a) - 1)]
+            low = ~low if negative else low
+            if i < shift and known_carry == 0:
+                result.append(low)
+                continue
+            high = b[min(i - shift, len(b) - 1)] if i >= shift else Const(0, 1)
+            if high is low and known_carry is None:  # two sign bits: their sum is the carry
+                result.append(carry)
+                carry = low
+                continue
+            if i < shift or known_carry == 0:
+                cell = place(m, f"{name}_{i}", platform, HalfAdder)
+                m.d.comb += [cell.a.eq(low), cell.b.eq(carry if i < shift else high)]
+            else:
+                cell = place(m, f"{name}_{i}", platform, FullAdder)
+                m.d.comb += [cell.a.eq(low), cell.b.eq(high), cell.c.eq(carry)]
+            result.append(cell.sum)
+            carry, known_carry = cell.carry, None
+        return result

@@ -8,14 +8,27 @@ exponent that this phase's pins hold:
 Contract (checked by ``tests/rtl/test_superblock.py``): combinational, bit-exact.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import In, Out
 
-from hnlpu.rtl.adder_tree import compress
+from hnlpu.compression import Compression
 from hnlpu.rtl.cells import PhaseSelect
+from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
 
-__all__ = ["Superblock"]
+__all__ = ["Superblock", "select_phase"]
+
+
+def select_phase(
+    m: Module, name: str, inputs: list[Value], phase: Value, platform: object
+) -> Value:
+    """The input whose phase it is; a port of one phase is a wire."""
+    if len(inputs) == 1:
+        return inputs[0]
+    select = place(m, name, platform, PhaseSelect, len(inputs))
+    m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(phase)]
+    result: Value = select.y
+    return result
 
 
 class Superblock(SharedComponent):
@@ -23,17 +36,17 @@ class Superblock(SharedComponent):
 
     Parameters
     ----------
-    n_ports : int
-        Ports, one per input of a block.
     phases : int
         Stubs T that meet in a port.
     exponent_values : int
-        Number E of exponents; 1 leaves the shifter out.
+        Number E of exponents.
+    plan : Compression
+        How the ports are counted; its inputs are the ports.
 
     Members
     -------
     taps : In(T * n_ports)
-        Product bits from the stubs, ``phase * n_ports + port``.
+        Product bits from the stubs, ``phase * n_ports + port``, in the polarity of the plan.
     exponents : In(T * exponent_bits)
         Constant pins, phase 0 in the low bits; absent for E = 1.
     phase : In(T)
@@ -41,12 +54,13 @@ class Superblock(SharedComponent):
     count : Out(count_bits)
     """
 
-    def __init__(self, n_ports: int, phases: int, exponent_values: int) -> None:
-        self.n_ports, self.phases, self.exponent_values = n_ports, phases, exponent_values
+    def __init__(self, phases: int, exponent_values: int, plan: Compression) -> None:
+        self.phases, self.exponent_values, self.plan = phases, exponent_values, plan
+        self.n_ports = plan.n_inputs
         self.exponent_bits = (exponent_values - 1).bit_length()
-        self.count_bits = (n_ports << (exponent_values - 1)).bit_length()
+        self.count_bits = (self.n_ports << (exponent_values - 1)).bit_length()
         ports = {
-            "taps": In(phases * n_ports),
+            "taps": In(phases * self.n_ports),
             "phase": In(phases),
             "count": Out(self.count_bits),
         }
@@ -56,26 +70,37 @@ class Superblock(SharedComponent):
 
     @property
     def module_name(self) -> str:
-        return f"hn_superblock_p{self.n_ports}_t{self.phases}_e{self.exponent_values}"
+        kind = "n" if any(adder.inverting for adder in self.plan.adders) else ""
+        return (
+            f"hn_superblock_p{self.n_ports}_t{self.phases}_e{self.exponent_values}"
+            f"_w{self.plan.tracks}{kind}"
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-
-        def selected(name: str, inputs: list[Value]) -> Value:
-            if self.phases == 1:
-                return inputs[0]
-            select = place(m, name, platform, PhaseSelect, self.phases)
-            m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(self.phase)]
-            return select.y
-
         ports = [
-            selected(f"port_{i}", [self.taps[p * self.n_ports + i] for p in range(self.phases)])
+            select_phase(
+                m,
+                f"port_{i}",
+                [self.taps[p * self.n_ports + i] for p in range(self.phases)],
+                self.phase,
+                platform,
+            )
             for i in range(self.n_ports)
         ]
-        count = compress(m, "count", [ports], platform, n_bits=self.n_ports.bit_length())
+        total = compress_bits(m, "count", self.plan, ports, platform)
+        bits = [total[i] for i in range(len(total))]
         for bit in range(self.exponent_bits):
             pins = [self.exponents[p * self.exponent_bits + bit] for p in range(self.phases)]
-            exponent = selected(f"exponent_{bit}", pins)
-            count = Mux(exponent, count << (1 << bit), count)
-        m.d.comb += self.count.eq(count)
+            exponent = select_phase(m, f"exponent_{bit}", pins, self.phase, platform)
+            step = 1 << bit
+            low = [*bits, *[Const(0, 1)] * step]
+            high = [*[Const(0, 1)] * step, *bits]
+            bits = []
+            for i, (stay, moved) in enumerate(zip(low, high, strict=True)):
+                select = place(m, f"shift_{bit}_{i}", platform, PhaseSelect, 2)
+                m.d.comb += select.a.eq(Cat(stay, moved))
+                m.d.comb += select.phase.eq(Cat(~exponent, exponent))
+                bits.append(select.y)
+        m.d.comb += self.count.eq(Cat(*bits[: self.count_bits]))
         return m

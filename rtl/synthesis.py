@@ -3,10 +3,11 @@
 Each distinct module is synthesised once, with the leaf cells of ``hnlpu.rtl.cells`` left as they are;
 abc maps the rest to the small library in ``rtl/data/cells.toml``. Then
 
-    array = n_rows x neuron (with its superblocks) + n_ports x source + sequencer
+    array = n_rows x row (with all modules in it) + n_bundles x source + sequencer
 
-Registers with an enable become plain flip-flops behind one clock gate per module and distinct enable.
-Not counted: clock tree, buffers and repeaters, wires, and the array's outer pins.
+Registers with an enable become plain flip-flops behind clock gates. The enables of a row are those of the
+array, the same for every row, so its gates stand once, in the array's clock tree, and are part of the control.
+Not counted: the clock tree behind the gates, buffers and repeaters, wires, and the array's outer pins.
 
 Contract (checked by ``tests/rtl/test_synthesis.py``): every cell belongs to exactly one part, and the
 netlist that is counted computes what ``hnlpu.sim.array`` says (simulated by PyRTL, which shares no code
@@ -29,24 +30,44 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from hnlpu.base import BasePlan
+from hnlpu.base import ArrayPlan
 from hnlpu.errors import HnlpuError, MissingToolError
 from hnlpu.rtl.array import base_modules
+from hnlpu.rtl.hierarchy import Library
+from hnlpu.rtl.rows import row_component
 from hnlpu.silicon import PARTS, ArraySilicon
+from hnlpu.taps import TapsPlan
 
 __all__ = [
+    "LEAVES",
     "Cell",
+    "Synthesis",
+    "cell_models",
     "count_base",
     "count_cells",
     "load_cells",
     "main",
     "mapped_netlist",
     "run_yosys",
+    "synthesise",
     "transistors_of",
 ]
 
 _CELLS = "cells.toml"
-_LEAVES = ("hn_full_adder", "hn_half_adder", "hn_phase_select_")
+#: Modules that stay as they are: each is one cell.
+LEAVES = ("hn_full_adder", "hn_half_adder", "hn_phase_select_")
+#: Part of a cell by the module it stands in and the beginning of its name; the first that fits.
+_PARTS_OF = (
+    ("hn_accumulator_", "", "accumulator"),
+    ("", "port_", "ports"),
+    ("", "count_", "compressors"),
+    ("", "tree_", "tree"),
+    ("", "constant_", "constants"),
+    ("", "exponent_", "shifters"),
+    ("", "shift_", "shifters"),
+)
+_CLOCK_GATE = "hn_clock_gate"
+_REGISTERS = ("DFF", _CLOCK_GATE)
 _CONFIDENCES = ("measured", "published", "derived", "assumed")
 _PHASE_SELECT = re.compile(r"hn_phase_select_(\d+)")
 #: Area-oriented mapping; abc's default is made for speed.
@@ -198,7 +219,17 @@ write_json counted.json
 
 
 @dataclass(frozen=True, slots=True)
-class _Synthesis:
+class Synthesis:
+    """Cells of mapped modules, and their netlist.
+
+    Attributes
+    ----------
+    cells : mapping of str to tuple of (instance, cell type)
+        By module.
+    mapped : str
+        Verilog, with flip-flops that still have their enables.
+    """
+
     cells: Mapping[str, tuple[tuple[str, str], ...]]  # module -> (instance, cell type)
     mapped: str
 
@@ -209,13 +240,24 @@ class _Synthesis:
 
 
 @lru_cache(maxsize=64)
-def _synthesise(row: BasePlan) -> _Synthesis:
+def _synthesise(row: ArrayPlan) -> Synthesis:
     """Synthesise the modules of a base of one row; its array module is left out."""
     modules: dict[str, str] = {}
     leaves: dict[str, str] = {}
     for name, text in base_modules(row):
         if name != row.name:
-            (leaves if name.startswith(_LEAVES) else modules)[name] = "".join(text)
+            (leaves if name.startswith(LEAVES) else modules)[name] = "".join(text)
+    return synthesise(modules, leaves)
+
+
+def synthesise(modules: Mapping[str, str], leaves: Mapping[str, str]) -> Synthesis:
+    """Map modules to the cell library.
+
+    Parameters
+    ----------
+    modules, leaves : mapping of str to str
+        Verilog by module name; leaves stay as they are and count as cells.
+    """
     with tempfile.TemporaryDirectory(prefix="hnlpu-") as folder_name:
         folder = Path(folder_name)
         (folder / "modules.v").write_text("\n".join(modules.values()), encoding="utf-8")
@@ -232,10 +274,21 @@ def _synthesise(row: BasePlan) -> _Synthesis:
         )
         for name in modules
     }
-    return _Synthesis(cells, mapped)
+    return Synthesis(cells, mapped)
 
 
-def mapped_netlist(plan: BasePlan) -> str:
+def cell_models() -> str:
+    """Verilog of the logic cells that abc maps to, from their functions in ``cells.toml``."""
+    return "".join(
+        f"module {cell.name}({', '.join(cell.inputs)}, Y);\n"
+        f"input {', '.join(cell.inputs)}; output Y;\n"
+        f"assign Y = {cell.function.replace('*', '&').replace('+', '|')};\nendmodule\n"
+        for cell in load_cells().values()
+        if cell.function is not None
+    )
+
+
+def mapped_netlist(plan: ArrayPlan) -> str:
     """Verilog of the netlist that is counted, without the leaf cells' modules.
 
     Flip-flops still have their enables here (``clockgate`` comes after), which leaves one clock.
@@ -243,8 +296,8 @@ def mapped_netlist(plan: BasePlan) -> str:
     return _synthesise(replace(plan, n_rows=1)).mapped
 
 
-def count_cells(plan: BasePlan) -> dict[str, dict[str, int]]:
-    """Cells of every distinct module of a base by type; superblocks count as cells of the neuron."""
+def count_cells(plan: ArrayPlan) -> dict[str, dict[str, int]]:
+    """Cells of every distinct module of a base by type; what stands in it counts for itself."""
     synthesis = _synthesise(replace(plan, n_rows=1))
     return {
         module: dict(sorted(Counter(kind for _, kind in cells).items()))
@@ -252,27 +305,35 @@ def count_cells(plan: BasePlan) -> dict[str, dict[str, int]]:
     }
 
 
-def _neuron_parts(synthesis: _Synthesis) -> Counter[str]:
-    """Transistors of one neuron by part, its superblocks included."""
-    superblock = synthesis.module("hn_superblock_")
-    in_superblock: Counter[str] = Counter()
-    for instance, kind in synthesis.cells[superblock]:
-        if instance.startswith("port_"):
-            part = "ports"
-        else:
-            part = "compressors" if instance.startswith("count_") else "shifters"
-        in_superblock[part] += transistors_of(kind)
+def _part(module: str, instance: str, kind: str, others: str) -> str:
+    """Part of a cell; ``others`` is where the inverters of the module's adders go."""
+    if kind in _REGISTERS and not module.startswith("hn_accumulator_"):
+        return "pipeline"
+    for prefix, beginning, part in _PARTS_OF:
+        if module.startswith(prefix) and instance.startswith(beginning):
+            return part
+    return others
+
+
+def _row_parts(synthesis: Synthesis, module: str) -> Counter[str]:
+    """Transistors of a module by part, those of the modules in it included; clock gates apart."""
     parts: Counter[str] = Counter()
-    for instance, kind in synthesis.cells[synthesis.module("hn_neuron_")]:
-        if kind == superblock:
-            parts += in_superblock
+    inside: dict[str, Counter[str]] = {}
+    names = [instance for instance, _ in synthesis.cells[module]]
+    others = "tree" if any(name.startswith("tree_") for name in names) else "compressors"
+    for instance, kind in synthesis.cells[module]:
+        if kind in synthesis.cells:
+            if kind not in inside:
+                inside[kind] = _row_parts(synthesis, kind)
+            parts += inside[kind]
+        elif kind == _CLOCK_GATE:
+            parts["gates"] += transistors_of(kind)
         else:
-            part = "tree" if instance.startswith("tree_") else "accumulator"
-            parts[part] += transistors_of(kind)
+            parts[_part(module, instance, kind, others)] += transistors_of(kind)
     return parts
 
 
-def count_base(plan: BasePlan) -> ArraySilicon:
+def count_base(plan: ArrayPlan) -> ArraySilicon:
     """Transistors of a whole base by part.
 
     Raises
@@ -287,9 +348,13 @@ def count_base(plan: BasePlan) -> ArraySilicon:
     def total(prefix: str) -> int:
         return sum(transistors_of(kind) for _, kind in synthesis.cells[synthesis.module(prefix)])
 
-    parts = {part: plan.n_rows * count for part, count in _neuron_parts(synthesis).items()}
-    parts["source"] = plan.n_ports * total("hn_source_")
-    parts["control"] = total("hn_sequencer_")
+    row_module = Library().prototype(*row_component(plan)).module_name
+    row = _row_parts(synthesis, row_module)
+    gates = row.pop("gates", 0)
+    source = synthesis.module("hn_source")
+    parts = {part: plan.n_rows * n for part, n in row.items()}
+    parts["source"] = plan.n_bundles * total(source)
+    parts["control"] = total("hn_sequencer_") + gates
     assert parts.keys() <= set(PARTS)
     return ArraySilicon(
         n_rows=plan.n_rows,
@@ -297,10 +362,20 @@ def count_base(plan: BasePlan) -> ArraySilicon:
         transistors_by_part={part: parts.get(part, 0) for part in PARTS},
         interval_cycles=plan.interval_cycles,
         latency_cycles=plan.latency_cycles,
+        n_flip_flops=plan.n_rows * _flip_flops(synthesis, row_module)
+        + plan.n_bundles * _flip_flops(synthesis, source),
     )
 
 
-def _table(plans: Sequence[BasePlan]) -> Iterator[str]:
+def _flip_flops(synthesis: Synthesis, module: str) -> int:
+    """Flip-flops of a module and all in it."""
+    return sum(
+        _flip_flops(synthesis, kind) if kind in synthesis.cells else int(kind == "DFF")
+        for _, kind in synthesis.cells[module]
+    )
+
+
+def _table(plans: Sequence[ArrayPlan]) -> Iterator[str]:
     heads = ("array", "A", "T", "E", "cycles", "transistors", "per weight", *PARTS)
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
@@ -322,7 +397,7 @@ def _table(plans: Sequence[BasePlan]) -> Iterator[str]:
         )
 
 
-def _cell_table(plan: BasePlan) -> Iterator[str]:
+def _cell_table(plan: ArrayPlan) -> Iterator[str]:
     yield "| module | cells |"
     yield "|---|---|"
     for module, cells in count_cells(plan).items():
@@ -341,11 +416,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--phases", type=int, nargs="+", default=[3], metavar="T")
     parser.add_argument("--exponents", type=int, nargs="+", default=[1], metavar="E")
     parser.add_argument("--activation-bits", type=int, default=8, metavar="A")
+    parser.add_argument("--cuts", type=int, default=0, metavar="C", help="register cuts (0)")
     parser.add_argument("--cells", action="store_true", help="also list the cells of each module")
     options = parser.parse_args(arguments)
     try:
         plans = [
-            BasePlan(rows, columns, options.activation_bits, phases, exponents)
+            TapsPlan(rows, columns, options.activation_bits, phases, exponents, cuts=options.cuts)
             for rows, columns in options.shape
             for exponents in options.exponents
             for phases in options.phases

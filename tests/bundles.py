@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from hnlpu.base import BasePlan
+from hnlpu.base import ArrayPlan
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.hierarchy import SharedComponent
 
@@ -15,15 +16,14 @@ SharedComponent._MustUse__silence = True  # prototypes that are not emitted, on 
 
 
 @cache
-def _below_the_array(row_plan: BasePlan) -> list[tuple[str, str]]:
+def _below_the_array(row_plan: ArrayPlan) -> list[tuple[str, str]]:
     return [(name, "".join(pieces)) for name, pieces in base_modules(row_plan)][1:]
 
 
-def _remembered_modules(plan: BasePlan) -> Iterator[tuple[str, Iterator[str]]]:
+def _remembered_modules(plan: ArrayPlan) -> Iterator[tuple[str, Iterator[str]]]:
     name, pieces = next(base_modules(plan))
     yield name, iter(list(pieces))
-    one_row = BasePlan(**{**plan.as_dict(), "n_rows": 1})
-    for name, text in _below_the_array(one_row):
+    for name, text in _below_the_array(replace(plan, n_rows=1)):
         yield name, iter([text])
 
 

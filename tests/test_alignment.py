@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnlpu.alignment import align
-from hnlpu.base import LINE_MULTIPLES
 from hnlpu.codebook import E2M1, Codebook
 from hnlpu.errors import HnlpuError
+from hnlpu.formats import FORMATS
 from hnlpu.weights import BLOCK, CodedMatrix
+
+BLOCK_FORMATS = [fmt for fmt in FORMATS.values() if fmt.block_exponents]
 
 
 def random_matrix(seed: int, rows: int, columns: int, octaves: int, zeros: float) -> CodedMatrix:
@@ -44,7 +46,7 @@ def test_values_are_kept(seed, rows, columns, octaves, zeros):
     assert np.array_equal(aligned.values(), matrix.values())
     units = np.ldexp(aligned.integers().astype(float), aligned.row_exponents.astype(int)[:, None])
     assert np.array_equal(units, matrix.values())
-    assert np.isin(aligned.multiples, LINE_MULTIPLES).all()
+    assert np.isin(aligned.multiples, E2M1.values).all()
     assert aligned.block_exponents.min(axis=1).tolist() == [0] * rows
     assert aligned.spread <= octaves + 3  # codes alone reach over four octaves
 
@@ -53,7 +55,7 @@ def smallest_spread(values: list[list[float]]) -> int:
     """By trial of every row exponent and block exponent; ``values`` is one list per block."""
 
     def fits(block: list[float], exponent: int) -> bool:
-        return all(value * 2.0**-exponent in LINE_MULTIPLES for value in block)
+        return all(value * 2.0**-exponent in E2M1.values for value in block)
 
     best = 99
     for row in range(-12, 12):
@@ -128,12 +130,54 @@ def test_extreme_scales_fit_the_row_exponent_pins():
     assert aligned.multiples.tolist() == [[1], [3]]
 
 
-def test_a_value_without_a_line_is_refused():
-    codes = np.array([[1]], dtype=np.uint8)
-    matrix = CodedMatrix("m", codes, np.zeros((1, 1), np.int16), Codebook("odd", (0, 5), 0))
-    with pytest.raises(HnlpuError, match="no line") as caught:
-        align(matrix)
-    assert caught.value.got == "5"
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(BLOCK_FORMATS),
+    st.integers(1, 3),
+    st.integers(1, 70),
+    st.booleans(),
+)
+def test_values_of_every_codebook_are_kept(seed, fmt, rows, columns, scaled):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, len(fmt.codebook.values), (rows, columns)).astype(np.uint8)
+    exponents = rng.integers(-9, 9, (rows, -(-columns // fmt.block))).astype(np.int16)
+    scales = rng.uniform(0.01, 100, rows) if scaled else None
+    matrix = CodedMatrix("m", codes, exponents, fmt.codebook, fmt.block, scales)
+    aligned = align(matrix)
+    assert aligned.block == fmt.block
+    assert aligned.block_exponents.shape == exponents.shape
+    assert np.array_equal(aligned.values(), matrix.values())
+    assert np.isin(np.abs(aligned.multiples), [0, *fmt.codebook.magnitudes]).all()
+    # Integers leave the row scale out.
+    units = np.ldexp(aligned.integers().astype(float), aligned.row_exponents.astype(int)[:, None])
+    factors = np.ones(rows) if aligned.row_scales is None else aligned.row_scales
+    assert np.array_equal(units * factors[:, None], matrix.values())
+
+
+def test_values_a_power_of_two_apart_with_a_gap():
+    """4 may not become 2, which is no value, on its way to 1."""
+    codebook = Codebook("gap", (0, 1, 4, 5), 0)
+    matrix = CodedMatrix(
+        "m", np.array([[2, 1, 0, 3]], np.uint8), np.array([[2, 4]], np.int16), codebook, 2
+    )
+    aligned = align(matrix)
+    assert np.array_equal(aligned.values(), [[16, 4, 0, 80]])
+    assert aligned.multiples.tolist() == [[4, 1, 0, 5]]
+    assert aligned.block_exponents.tolist() == [[0, 2]]
+
+
+def test_a_row_scale_costs_no_exponents():
+    codes = np.full((2, 2 * BLOCK), 1, dtype=np.uint8)
+    scales = np.array([0.3, 80.0])
+    exponents = np.zeros((2, 2), np.int16)
+    aligned = align(CodedMatrix("m", codes, exponents, FORMATS["int4"].codebook, BLOCK, scales))
+    assert aligned.spread == 0
+    assert aligned.row_scales is not None
+    assert np.array_equal(aligned.values()[:, 0], scales)
+    assert np.array_equal(
+        np.ldexp(aligned.row_scales * aligned.integers()[:, 0], aligned.row_exponents), scales
+    )
 
 
 def test_the_value_check_can_fail():

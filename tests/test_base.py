@@ -1,108 +1,77 @@
-"""Geometry and widths of a base."""
+"""What all bases have in common: parameters, driver numbers, names, and the way to a file and back."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from plans import MAGNITUDES, taps_plans
 
-from hnlpu.base import LINE_MULTIPLES, BasePlan
+from hnlpu.alignment import AlignedMatrix
+from hnlpu.architecture import ARCHITECTURES, plan_from_dict
+from hnlpu.base import CONSTANT_VALUES, HIGH, LINES, LOW, constant_lines, name_of_magnitudes
 from hnlpu.errors import HnlpuError
-
-plans = st.builds(
-    BasePlan,
-    n_rows=st.integers(1, 5),
-    n_columns=st.integers(1, 400),
-    activation_bits=st.integers(2, 16),
-    phases=st.integers(1, 8),
-    exponent_values=st.integers(1, 64),
-    block=st.sampled_from([1, 4, 16, 32]),
-)
+from hnlpu.taps import TapsPlan
 
 
-@given(plans)
-def test_stub_and_column_are_inverse(plan):
-    places = [(phase, port) for phase in range(plan.phases) for port in range(plan.n_ports)]
-    assert len(places) == plan.n_stubs
-    dealt = {place: plan.column(*place) for place in places}
-    columns = [column for column in dealt.values() if column is not None]
-    assert sorted(columns) == list(range(plan.n_columns))
-    for (phase, port), column in dealt.items():
-        if column is not None:
-            assert plan.stub(column) == phase * plan.n_ports + port
-
-
-@given(plans)
-def test_a_superblock_sees_one_block_per_phase(plan):
-    seen: dict[tuple[int, int], set[int]] = {}
-    for phase in range(plan.phases):
-        for port in range(plan.n_ports):
-            column = plan.column(phase, port)
-            if column is not None:
-                slot = (port // plan.superblock_ports, phase)
-                seen.setdefault(slot, set()).add(column // plan.block)
-    assert all(len(blocks) == 1 for blocks in seen.values())
-    assert sorted(block for blocks in seen.values() for block in blocks) == list(
-        range(plan.n_blocks)
-    )
-
-
-@given(plans)
-def test_result_holds_the_extremes(plan):
-    """Every weight the largest, every input the most negative, and the other way round."""
-    low, high = -(1 << (plan.activation_bits - 1)), (1 << (plan.activation_bits - 1)) - 1
-    top = 1 << (plan.exponent_values - 1)
-    sums = [
-        plan.n_columns * multiple * top * x
-        for multiple in (min(LINE_MULTIPLES), max(LINE_MULTIPLES))
-        for x in (low, high)
+@given(taps_plans)
+def test_drivers_are_numbered_without_gap(plan):
+    """Ties, lines, constant lines, own outputs: every number once, none beyond ``n_drivers``."""
+    numbers = [LOW, HIGH]
+    numbers += [
+        plan.bundle_line(bundle, line)
+        for bundle in range(plan.n_bundles)
+        for line in range(plan.lines.n_lines)
     ]
-    assert -(1 << (plan.y_bits - 1)) <= min(sums)
-    assert max(sums) < 1 << (plan.y_bits - 1)
+    pairs = range(plan.n_constant_lines // CONSTANT_VALUES)
+    numbers += [plan.constant_line(pair, value) for pair in pairs for value in (1, 2, 3)]
+    numbers += [plan.local_driver(output) for output in range(plan.n_local)]
+    assert numbers == list(range(plan.n_drivers))
+    assert numbers[LINES] == plan.bundle_line(0, 0)
 
 
-@given(plans, st.integers(0, 2**32))
-def test_accumulator_holds_every_bit_time(plan, seed):
-    """The serial sum by hand: the counts of each bit-time, halved from one to the next."""
-    rng = np.random.default_rng(seed)
-    limit = 1 << (plan.accumulator_bits - 1)
-    for kind in ("all", "none", "random"):
-        carry = 0
-        for bit in range(plan.product_bits):
-            sign = -1 if bit == plan.product_bits - 1 else 1
-            for _ in range(plan.phases):
-                share = {"all": 1.0, "none": float(sign < 0), "random": rng.random()}[kind]
-                carry += sign * int(share * plan.max_count)
-                assert -limit <= carry < limit
-            carry >>= 1
+@pytest.mark.parametrize("product_bits", range(2, 40))
+def test_constant_lines_reach_every_bit_time_but_the_last(product_bits):
+    pairs = constant_lines(product_bits) // 3
+    assert 2 * pairs >= product_bits - 1 > 2 * (pairs - 1)
+    assert constant_lines(product_bits) == 3 * pairs
 
 
-def test_accumulator_is_not_a_bit_too_wide():
-    """The bound is met: the checker above would see a missing bit."""
-    plan = BasePlan(1, 96, phases=3)
-    carry = peak = 0
-    for _ in range(plan.product_bits):
-        carry += plan.phases * plan.max_count
-        peak, carry = max(peak, carry), carry >> 1
-    assert peak >= 1 << (plan.accumulator_bits - 3)
+@given(taps_plans)
+def test_a_plan_comes_back_from_its_file(plan):
+    entry = json.loads(json.dumps(plan.as_dict()))
+    assert plan_from_dict(entry) == plan
+    assert plan_from_dict(entry).name == plan.name
+    assert ARCHITECTURES[entry["arch"]] is type(plan)
 
 
-@given(plans)
-def test_counts_follow_from_the_shape(plan):
-    assert plan.n_stubs >= plan.n_columns
-    assert plan.n_lines == 15 * plan.n_ports
-    assert plan.exponent_values <= 1 << plan.exponent_bits
-    assert plan.n_exponent_pins == plan.exponent_bits * plan.n_superblocks * plan.phases
-    assert plan.latency_cycles == plan.interval_cycles + 1
-    assert min(LINE_MULTIPLES) * -(1 << (plan.activation_bits - 1)) < 1 << (plan.product_bits - 1)
-    assert BasePlan(**plan.as_dict()) == plan
+@pytest.mark.parametrize(
+    "entry, what, got",
+    [
+        ({}, "unknown architecture", "None"),
+        ({"arch": "magic", "n_rows": 2, "n_columns": 2}, "unknown architecture", "'magic'"),
+        ({"arch": "taps", "n_rows": 2}, "not those of the architecture", "n_columns"),
+        ({"arch": "taps", "n_rows": 2, "n_columns": 2, "volts": 5}, "not those of", "volts"),
+        ({"arch": "taps", "n_rows": "2", "n_columns": 2}, "not those of", "str"),
+        ({"arch": "taps", "n_rows": 2, "n_columns": 0}, "n_columns is out of range", "0"),
+    ],
+)
+def test_a_file_that_holds_no_plan_is_refused(entry, what, got):
+    before = dict(entry)
+    with pytest.raises(HnlpuError, match=what) as caught:
+        plan_from_dict(entry)
+    assert got in caught.value.got
+    assert entry == before
 
 
-@given(plans, plans)
-def test_names_differ_where_parameters_do(a, b):
-    assert (a.name == b.name) == (a == b)
-    assert replace(a, n_rows=7).row_name == a.row_name
+def test_magnitudes_are_told_in_names():
+    """Distinct for every codebook; nothing for E2M1, so that its names stay short."""
+    names = [name_of_magnitudes(magnitudes) for magnitudes in MAGNITUDES]
+    assert name_of_magnitudes((1, 2, 3, 4, 6, 8, 12)) == ""
+    assert name_of_magnitudes(tuple(range(1, 9))) == "_m8"
+    assert len(set(names)) == len(MAGNITUDES)
+    assert all(name.replace("_", "").isalnum() or not name for name in names)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +87,57 @@ def test_names_differ_where_parameters_do(a, b):
         ("exponent_values", 0),
         ("exponent_values", 65),
         ("block", 0),
+        ("block", 1025),
     ],
 )
 def test_bad_parameter_is_named(name, value):
     with pytest.raises(HnlpuError, match=f"{name} is out of range") as caught:
-        BasePlan(**{"n_rows": 2, "n_columns": 2, name: value})
+        TapsPlan(**{"n_rows": 2, "n_columns": 2, name: value})
     assert caught.value.got == str(value)
+
+
+@pytest.mark.parametrize("magnitudes", [(), (0, 1), (-1, 1), (2, 1), (1, 1, 2)])
+def test_bad_magnitudes(magnitudes):
+    with pytest.raises(HnlpuError, match="magnitudes must be positive and ascending") as caught:
+        TapsPlan(2, 2, magnitudes=magnitudes)
+    assert caught.value.got == str(magnitudes)
+
+
+def matrix(rows: int, columns: int) -> AlignedMatrix:
+    return AlignedMatrix(
+        "some.matrix",
+        np.ones((rows, columns), dtype=np.int16),
+        np.zeros((rows, -(-columns // 32)), dtype=np.uint8),
+        np.zeros(rows, dtype=np.int16),
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 71), (5, 70), (70, 4)])
+def test_only_its_own_shape_fits(shape):
+    TapsPlan(4, 70).check_shape(matrix(4, 70))
+    with pytest.raises(HnlpuError, match="does not fit the base") as caught:
+        TapsPlan(*shape).check_shape(matrix(4, 70))
+    assert caught.value.got == f"4 x 70 on {shape[0]} x {shape[1]}"
+
+
+@pytest.mark.parametrize("value", [5, -5, 7, 13, -300])
+def test_only_its_own_codebook_fits(value):
+    other = matrix(4, 70)
+    other.multiples[2, 33] = value
+    plan = TapsPlan(4, 70)
+    with pytest.raises(HnlpuError, match="not in the codebook") as caught:
+        plan.check_shape(other)
+    assert caught.value.where.startswith("some.matrix[2, 33] on hn_base_4x70")
+    assert caught.value.got == str(value)
+    replace(plan, magnitudes=tuple(range(1, 301))).check_shape(other)
+
+
+def test_only_its_own_blocks_fit():
+    """Where all weights of a row share an exponent, blocks do not matter."""
+    plan = TapsPlan(4, 70, exponent_values=2, block=16)
+    other = matrix(4, 70)
+    plan.check_shape(other)
+    other.block_exponents[2, 1] = 1
+    with pytest.raises(HnlpuError, match="other blocks than the base") as caught:
+        plan.check_shape(other)
+    assert caught.value.got == "blocks of 32 for 16"

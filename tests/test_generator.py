@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,14 @@ from checkpoints import (
     write_checkpoint,
 )
 from safetensors import safe_open
+from wires import other_line, pins, with_pin
 
 import hnlpu.generator
 from hnlpu.bundle import new_folder
 from hnlpu.checkpoint import open_checkpoint
 from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.selection import BaseOptions
 from hnlpu.verification.readback import readback
 
 FAULTS = ("missing", "mismatches", "constant_mismatches", "base_cells_in_metal")
@@ -52,7 +55,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def faults(bundle: Path, checkpoint: Path) -> int:
     result = readback(bundle, checkpoint)
     (bundle / "readback.json").unlink()
-    assert result["weights"] + result["missing"] == result["expected"]
+    # What is missing is weights, and pins beside them.
+    assert result["weights"] <= result["expected"] <= result["weights"] + result["missing"]
     return sum(result[key] for key in FAULTS)
 
 
@@ -162,7 +166,7 @@ def test_bases_hold_no_weight(tmp_path, original):
 
 def test_bases_follow_from_shape_and_options_alone(tmp_path):
     """3 becomes 4 for every matrix, whether its rows need that or not."""
-    options = GenerateOptions(exponent_values=3)
+    options = GenerateOptions(base=BaseOptions(exponent_values=3))
     found = []
     for octaves in (0, 2):
         checkpoint = spread_checkpoint(tmp_path / f"c{octaves}", octaves)
@@ -206,23 +210,36 @@ def test_off_fabric_tensors_have_a_reason(tmp_path):
     assert faults(tmp_path / "b", checkpoint) == 0
 
 
-def flip_tap(text: str) -> str:
-    """Tap the lowest stub of row 0 to another line of its bundle."""
-    tap = re.search(r"\.taps_0\(\{.*lines_(\d+)\[(\d+)\]\}\)", text)
-    assert tap is not None
-    return text[: tap.start(2)] + str((int(tap[2]) + 1) % 15) + text[tap.end(2) :]
+def with_fault(text: str, fault: str) -> str:
+    """One pin of row 0 changed: a tap, or a constant stub taken off its line."""
+    drivers = pins(text, 0)
+    kind = "constants" if fault == "constant" else "lines"
+    pin = next(i for i, driver in enumerate(drivers) if driver.startswith(kind))
+    if fault == "constant":
+        return with_pin(text, 0, pin, "tie_low")
+    return with_pin(text, 0, pin, other_line(drivers[pin], negate=fault == "sign"))
 
 
-@pytest.mark.parametrize("fault", ["tap", "boot", "reference", "other checkpoint"])
-def test_readback_sees_a_fault(tmp_path, original, fault):
+@pytest.mark.parametrize(
+    "fault, expected",
+    [
+        ("tap", 1),
+        ("sign", 2),  # a wrong weight, and a constant that is not that of the wrong weights
+        ("constant", 1),
+        ("boot", 1),
+        ("reference", 1),
+        ("other checkpoint", 1),
+    ],
+)
+def test_readback_sees_a_fault(tmp_path, original, fault, expected):
     checkpoint, bundle = original
     for name, data in contents(bundle).items():
         (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "b" / name).write_bytes(data)
     bundle = tmp_path / "b"
-    if fault == "tap":
+    if fault in ("tap", "sign", "constant"):
         path = bundle / "rtl/metal/lm_head.v"
-        path.write_text(flip_tap(path.read_text()))
+        path.write_text(with_fault(path.read_text(), fault))
     elif fault == "other checkpoint":
         tensors = gpt_oss_tensors(GPT_OSS)
         tensors["model.norm.weight"] = -tensors["model.norm.weight"]
@@ -233,7 +250,7 @@ def test_readback_sees_a_fault(tmp_path, original, fault):
         first = 8 + int.from_bytes(data[:8], "little")  # behind the header
         data[first + 3] ^= 0x40
         path.write_bytes(data)
-    assert faults(bundle, checkpoint) == 1
+    assert faults(bundle, checkpoint) == expected
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -279,8 +296,10 @@ def test_a_base_of_another_shape_or_no_base(tmp_path, original, llama):
 def test_a_tampered_base_is_refused(tmp_path):
     checkpoint = spread_checkpoint(tmp_path / "c", 0)
     generate(checkpoint, tmp_path / "a")
-    victim = next((tmp_path / "a" / "rtl" / "base").glob("hn_neuron_40*"))
-    victim.write_text(victim.read_text().replace("^ sign", "", 1))
+    victim = next((tmp_path / "a" / "rtl" / "base").glob("hn_accumulator_*"))
+    text = victim.read_text()
+    assert " ^ sign" in text
+    victim.write_text(text.replace(" ^ sign", "", 1))
     with pytest.raises(HnlpuError, match="not what this version builds") as caught:
         generate(checkpoint, tmp_path / "b", base=tmp_path / "a")
     assert victim.name in caught.value.where
@@ -289,11 +308,11 @@ def test_a_tampered_base_is_refused(tmp_path):
 def test_exponent_values(tmp_path):
     checkpoint = spread_checkpoint(tmp_path / "c", 3)
     with pytest.raises(HnlpuError, match="4 exponent values for 1") as caught:
-        generate(checkpoint, tmp_path / "b", GenerateOptions(exponent_values=1))
+        generate(checkpoint, tmp_path / "b", GenerateOptions(base=BaseOptions(exponent_values=1)))
     assert "q_proj: row 3" in caught.value.where
     assert "--exponent-values 4" in caught.value.do
-    generate(checkpoint, tmp_path / "b", GenerateOptions(exponent_values=4))
-    options = GenerateOptions(exponent_values=1, requantize=True)
+    generate(checkpoint, tmp_path / "b", GenerateOptions(base=BaseOptions(exponent_values=4)))
+    options = GenerateOptions(base=BaseOptions(exponent_values=1), requantize=True)
     manifest = generate(checkpoint, tmp_path / "b", options, force=True)
     assert {base["exponent_values"] for base in manifest["bases"]} == {1}
     errors = {e["name"]: e["requantised"] for e in manifest["matrices"] if e["requantised"]}
@@ -305,12 +324,17 @@ def test_exponent_values(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        GenerateOptions(exponent_values=0),
-        GenerateOptions(exponent_values=65, requantize=True),
-        GenerateOptions(exponent_values=-1, requantize=True),
-        GenerateOptions(phases=0),
-        GenerateOptions(activation_bits=1),
-        GenerateOptions(quantize="int4"),
+        GenerateOptions(base=BaseOptions(exponent_values=0)),
+        GenerateOptions(base=BaseOptions(exponent_values=65), requantize=True),
+        GenerateOptions(base=BaseOptions(exponent_values=-1), requantize=True),
+        GenerateOptions(base=BaseOptions(phases=0)),
+        GenerateOptions(base=BaseOptions(phases=-1)),
+        GenerateOptions(base=BaseOptions(phases=33)),
+        GenerateOptions(base=BaseOptions(activation_bits=1)),
+        GenerateOptions(base=BaseOptions(cuts=-1)),
+        GenerateOptions(base=BaseOptions(adder=26)),
+        GenerateOptions(base=BaseOptions(arch="magic")),
+        GenerateOptions(quantize="nonsense"),
     ],
     ids=str,
 )
@@ -321,11 +345,36 @@ def test_bad_options(tmp_path, original, options):
 
 
 def test_widths_and_phases(tmp_path, llama):
-    options = GenerateOptions(quantize="mxfp4", activation_bits=4, phases=1)
+    options = GenerateOptions("mxfp4", BaseOptions(activation_bits=4, phases=1))
     manifest = generate(llama, tmp_path / "b", options)
     assert {base["activation_bits"] for base in manifest["bases"]} == {4}
+    assert {base["phases"] for base in manifest["bases"]} == {1}
     assert {base["interval_cycles"] for base in manifest["bases"]} == {8}
     assert faults(tmp_path / "b", llama) == 0
+
+
+def test_cuts_and_adder(tmp_path, llama):
+    options = GenerateOptions("mxfp4", BaseOptions(phases=1, cuts=2, adder=28))
+    manifest = generate(llama, tmp_path / "b", options)
+    for base in manifest["bases"]:
+        assert (base["parameters"]["cuts"], base["parameters"]["adder"]) == (2, 28)
+        # A row of 34 inputs that has block exponents is two superblocks: room for one cut.
+        late = 1 if base["n_columns"] == 34 and base["exponent_values"] > 1 else 3
+        assert base["latency_cycles"] == base["interval_cycles"] + late
+    assert manifest["options"]["base"] == asdict(options.base)
+    assert faults(tmp_path / "b", llama) == 0
+    again = generate(llama, tmp_path / "c", MXFP4, base=tmp_path / "b")  # of the bundle, not of now
+    assert again["bases"] == manifest["bases"]
+    assert bases_of(tmp_path / "c") == bases_of(tmp_path / "b")
+
+
+def test_short_rows_use_fewer_phases(tmp_path, llama):
+    """No more than inputs, or than blocks where rows have block exponents."""
+    manifest = generate(llama, tmp_path / "b", GenerateOptions("mxfp4", BaseOptions(phases=16)))
+    for base in manifest["bases"]:
+        n_blocks = -(-base["n_columns"] // 32)
+        most = n_blocks if base["exponent_values"] > 1 else base["n_columns"]
+        assert base["phases"] == min(16, most)
 
 
 def test_weights_off_the_grid_are_listed(tmp_path):

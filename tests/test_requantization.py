@@ -14,7 +14,8 @@ import hnlpu
 from hnlpu.checkpoint import open_checkpoint
 from hnlpu.errors import HnlpuError
 from hnlpu.families import find_tensors
-from hnlpu.matrices import load_matrix
+from hnlpu.formats import FORMATS, MXFP4
+from hnlpu.matrices import load_matrix, read_values
 
 
 def tensors_of(folder: Path) -> dict[str, np.ndarray]:
@@ -124,3 +125,86 @@ def test_output_must_be_empty_or_forced(tmp_path, llama):
         hnlpu.quantize(llama, tmp_path / "q")
     hnlpu.quantize(llama, tmp_path / "q", force=True)
     assert sorted(os.listdir(tmp_path)) == ["llama", "q"]
+
+
+OTHERS = [name for name in FORMATS if name != "mxfp4"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_lossless_the_second_time(tmp_path, off_grid, name):
+    first = hnlpu.quantize(off_grid, tmp_path / "a", name)
+    assert first["format"] == name
+    assert first["totals"]["largest_relative_rmse"] > 0.01
+    checkpoint = open_checkpoint(tmp_path / "a")
+    for source in find_tensors(checkpoint).matrices:
+        loaded = load_matrix(checkpoint, source, FORMATS[name])
+        assert loaded.error.lossless and loaded.error.saturated == 0
+        assert np.array_equal(loaded.coded.values(), read_values(checkpoint, source))
+    second = hnlpu.quantize(tmp_path / "a", tmp_path / "b", FORMATS[name])
+    assert second["totals"]["changed"] == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_packed_experts_are_told_as_rounded(tmp_path, gpt_oss, name):
+    """They fit into the block formats, which hold E2M1; rows of two blocks fit into no other."""
+    config = json.loads((gpt_oss / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "mxfp4"}
+    (gpt_oss / "config.json").write_text(json.dumps(config))
+    result = hnlpu.quantize(gpt_oss, tmp_path / "q", name)
+    errors = {row["name"]: row["relative_rmse"] for row in result["rows"]}
+    experts = [n for n in errors if ".experts." in n]
+    assert len(experts) == 6
+    wide = [n for n in experts if "gate_up" in n]
+    assert all((errors[n] == 0) == FORMATS[name].block_exponents for n in wide)
+    after = tensors_of(tmp_path / "q")
+    stem = "model.layers.0.mlp.experts"
+    assert f"{stem}.down_proj_blocks" not in after and f"{stem}.down_proj_scales" not in after
+    assert after[f"{stem}.down_proj"].shape == (3, 32, 40)
+    assert after[f"{stem}.gate_up_proj"].shape == (3, 40, 64)
+    assert "quantization_config" not in json.loads((tmp_path / "q" / "config.json").read_text())
+    # The error told is the distance to what the packed experts say.
+    before = open_checkpoint(gpt_oss)
+    sources = {source.name: source for source in find_tensors(before).matrices}
+    for expert in range(3):
+        wanted = load_matrix(before, sources[f"{stem}.{expert}.down_proj"], MXFP4).coded.values()
+        got = after[f"{stem}.down_proj"][expert].T.astype(np.float64)
+        rmse = np.sqrt(((got - wanted) ** 2).sum() / (wanted**2).sum())
+        assert errors[f"{stem}.{expert}.down_proj"] == pytest.approx(rmse, rel=1e-12)
+
+
+def test_bf16_where_it_holds_the_weights(tmp_path, off_grid, llama):
+    def kinds(name: str) -> set[str]:
+        checkpoint = open_checkpoint(tmp_path / name)
+        sources = find_tensors(checkpoint).matrices
+        return {checkpoint.tensors[source.tensor].dtype for source in sources}
+
+    hnlpu.quantize(llama, tmp_path / "mx", "mxfp6_e2m3")
+    hnlpu.quantize(llama, tmp_path / "nv", "nvfp4")
+    hnlpu.quantize(llama, tmp_path / "i4", "int4")
+    assert kinds("mx") == kinds("nv") == {"BF16"}
+    assert kinds("i4") == {"F32"}
+
+
+def test_a_codebook_file(tmp_path, llama):
+    (tmp_path / "c.json").write_text("[-1.0, -0.3, 0, 0.2, 0.9]")
+    name = f"codebook:{tmp_path}/c.json"
+    result = hnlpu.quantize(llama, tmp_path / "q", name)
+    assert result["format"] == name and result["totals"]["changed"] == 15
+    assert hnlpu.quantize(tmp_path / "q", tmp_path / "r", name)["totals"]["changed"] == 0
+
+
+def test_an_unknown_format_is_refused_before_any_work(tmp_path):
+    with pytest.raises(HnlpuError, match="unknown weight format"):
+        hnlpu.quantize(tmp_path / "none", tmp_path / "q", "fp3")
+    assert not (tmp_path / "q").exists()
+
+
+def test_weights_beyond_f32_are_refused(tmp_path):
+    tensors = llama_tensors(LLAMA)
+    tensors["model.layers.1.self_attn.q_proj.weight"][2, 3] = np.finfo(np.float32).max
+    folder = write_checkpoint(tmp_path / "huge", LLAMA, tensors)
+    with pytest.raises(HnlpuError, match="no F32 number") as caught:
+        hnlpu.quantize(folder, tmp_path / "q", "nvfp4")
+    assert caught.value.where == "model.layers.1.self_attn.q_proj[2, 3]"
+    assert not (tmp_path / "q").exists()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from cocotb_tools.runner import get_runner
 
-from hnlpu.base import BasePlan
+from hnlpu.base import ArrayPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.progress import Progress
@@ -36,9 +36,8 @@ _SHARED = ("clk", "rst")
 
 #: Signals that Verilator must keep, as (module, variable).
 _KEPT = (
-    ("hn_neuron*", "taps"),
-    ("hn_neuron*", "exponents"),
-    ("hn_neuron*", "phase"),
+    ("hn_neuron*", "pins"),
+    ("hn_neuron*", "phase*"),
     ("hn_source*", "x"),
     ("hn_source*", "lines"),
 )
@@ -54,7 +53,7 @@ class ArrayJob:
         Unique in a run; an identifier.
     module, metal : str
         Verilog module and the text of its file.
-    plan : BasePlan
+    plan : ArrayPlan
     x : int64 array (n_vectors, n_columns)
     y : int64 array (n_vectors, n_rows)
         What the twin says.
@@ -64,7 +63,7 @@ class ArrayJob:
     name: str
     module: str
     metal: str
-    plan: BasePlan
+    plan: ArrayPlan
     x: npt.NDArray[np.int64]
     y: npt.NDArray[np.int64]
     row_exponents: npt.NDArray[np.int16]

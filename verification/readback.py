@@ -3,15 +3,15 @@
 Whoever holds the base and the metal files can read the weights. This is that reading, done on the
 text of the files, by the position of ports and never by a name:
 
-    line of the stub's own bundle -> multiple
-    ties at the exponent pins     -> block exponent, per phase of a superblock
+    drivers of a row's pins       -> values and block exponents, as the architecture defines them
     ties at the row exponents     -> row exponent
 
-    weight = multiple * 2**(block exponent + row exponent)
+    weight = value * 2**(block exponent + row exponent)
 
-A stub that is tapped to anything but its own bundle makes its weight *missing*, and so does a wire that
-does not lead straight through the metal: an input ``x`` or a result ``y`` that is led elsewhere loses
-its column or row. ``missing`` also counts what pads the array and is not on the zero line.
+A pin that is on nothing that stands for a weight (in ``taps``, a stub on anything but its own bundle) makes
+its weight *missing*, and so does a wire that does not lead straight through the metal: an input ``x`` or
+a result ``y`` that is led elsewhere loses its column or row. ``missing`` also counts padding and row constants
+that are not as the weights ask.
 
 Contract (checked by ``tests/verification/test_readback.py``): every weight of an intact bundle comes
 back; a tap, pin, tie or wire changed anywhere is found; names and the order of statements change nothing.
@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.base import LINE_MULTIPLES, BasePlan
+from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
@@ -37,8 +38,9 @@ from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_h
 
 __all__ = ["Readback", "read_matrix", "readback"]
 
-# Positions in the header of a base (``hnlpu.rtl.array.array_ports``); lines, taps and exponents follow.
-_X, _Y, _TIE_LOW, _TIE_HIGH, _LINES = 4, 7, 8, 9, 10
+# Positions in the header of a base (``hnlpu.rtl.array.array_ports``). Bits from the low tie on are drivers
+# as ``hnlpu.base`` numbers them; a row's own outputs, then the rows' pins, come last.
+_X, _Y, _TIE_LOW, _TIE_HIGH = 4, 7, 8, 9
 #: Ports that a metal module hands through from its base: clk to y, with the same positions.
 _N_OUTSIDE = 8
 
@@ -49,21 +51,21 @@ class Readback:
 
     Attributes
     ----------
-    plan : BasePlan
-    multiples : int8 array (n_rows, n_columns)
-        One of ``LINE_MULTIPLES``; 0 where missing.
+    plan : ArrayPlan
+    multiples : int32 array (n_rows, n_columns)
+        Codebook values; 0 where missing.
     missing : bool array (n_rows, n_columns)
         Weights that are not, or not properly, wired.
     block_exponents : uint8 array (n_rows, n_blocks)
     row_exponents : int16 array (n_rows,)
     n_padding_errors : int
-        Stubs beyond the inputs that are not on their zero line, and pins of padding without a tie.
+        Pins of padding and of row constants that are not as the weights ask.
     foreign : list of Foreign
         Operators, cells and other things in the metal that are not wires.
     """
 
-    plan: BasePlan
-    multiples: npt.NDArray[np.int8]
+    plan: ArrayPlan
+    multiples: npt.NDArray[np.int32]
     missing: npt.NDArray[np.bool_]
     block_exponents: npt.NDArray[np.uint8]
     row_exponents: npt.NDArray[np.int16]
@@ -86,14 +88,17 @@ class Readback:
         """Weights in units of ``2**row_exponent``, 0 where missing, (n_rows, n_columns)."""
         return self.multiples.astype(np.int64) << self._shifts()
 
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self, row_scales: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
         """The weights as numbers, not-a-number where missing, (n_rows, n_columns)."""
         exponents = self._shifts() + self.row_exponents.astype(np.int64)[:, None]
-        values = np.ldexp(self.multiples.astype(np.float64), exponents.astype(np.int32))
+        multiples = self.multiples.astype(np.float64)
+        if row_scales is not None:
+            multiples = multiples * row_scales[:, None]
+        values = np.ldexp(multiples, exponents.astype(np.int32))
         return np.where(self.missing, np.nan, values)
 
 
-def _check_base(header: Header, plan: BasePlan, path: Path) -> None:
+def _check_base(header: Header, plan: ArrayPlan, path: Path) -> None:
     """The base has the ports that ``plan`` asks for: directions and widths, in order."""
     expected = [(port.direction, port.n_bits) for port in array_ports(plan)]
     found = [(port.direction, port.n_bits) for port in header.ports]
@@ -113,7 +118,7 @@ def _check_base(header: Header, plan: BasePlan, path: Path) -> None:
     )
 
 
-def _check_metal(netlist: Netlist, plan: BasePlan, path: Path) -> None:
+def _check_metal(netlist: Netlist, plan: ArrayPlan, path: Path) -> None:
     """The metal has the outside ports of its base and the row exponents behind them."""
     outside = [(port.direction, port.n_bits) for port in netlist.base.ports[:_N_OUTSIDE]]
     expected = [*outside, ("output", plan.n_rows * ROW_EXPONENT_BITS)]
@@ -143,13 +148,24 @@ def _ties(netlist: Netlist, drivers: Drivers) -> tuple[Drivers, npt.NDArray[np.b
     return high.astype(np.int64), ~high & (drivers != netlist.base.starts[_TIE_LOW])
 
 
-def _rows(netlist: Netlist, first_port: int, n_rows: int) -> Drivers:
-    """Drivers of ``n_rows`` equal base inputs from ``first_port`` on, one row each."""
-    pins = [pin for pin in netlist.pins[first_port : first_port + n_rows] if pin is not None]
-    return np.stack(pins)
+def _pins(netlist: Netlist, plan: ArrayPlan) -> Drivers:
+    """Drivers of every pin of every row as ``hnlpu.base`` numbers them; -1 for anything else."""
+    n_ports = len(netlist.base.ports)
+    local = n_ports - 2 * plan.n_rows
+    pins = [pin for pin in netlist.pins[n_ports - plan.n_rows :] if pin is not None]
+    bits = np.stack(pins)
+    drivers = bits - netlist.base.starts[_TIE_LOW]
+    shared = plan.n_drivers - plan.n_local
+    known = (drivers >= 0) & (drivers < shared)
+    if plan.n_local:
+        starts = np.asarray(netlist.base.starts[local : local + plan.n_rows])[:, None]
+        own = (bits >= starts) & (bits < starts + plan.n_local)
+        drivers = np.where(own, shared + bits - starts, drivers)
+        known |= own
+    return np.where(known, drivers, -1)
 
 
-def read_matrix(metal: Path, base_files: list[Path], plan: BasePlan) -> Readback:
+def read_matrix(metal: Path, base_files: list[Path], plan: ArrayPlan) -> Readback:
     """Weights that the metal file ``metal`` wires on its base.
 
     Parameters
@@ -157,7 +173,7 @@ def read_matrix(metal: Path, base_files: list[Path], plan: BasePlan) -> Readback
     metal : Path
     base_files : list of Path
         Verilog of the base, the file of the array first; only its header is read.
-    plan : BasePlan
+    plan : ArrayPlan
         The parameters in ``base.json``.
 
     Raises
@@ -171,36 +187,13 @@ def read_matrix(metal: Path, base_files: list[Path], plan: BasePlan) -> Readback
     return _read_matrix(metal, base_files[0], read_header(base_files[0]), plan)
 
 
-def _read_matrix(metal: Path, base_file: Path, header: Header, plan: BasePlan) -> Readback:
+def _read_matrix(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Readback:
     _check_base(header, plan, base_file)
     netlist = read_netlist(metal, header)
     _check_metal(netlist, plan, metal)
-    # Input of every stub: the way the base deals its inputs to bundles; -1 for padding.
-    dealt = [plan.column(phase, port) for phase in range(plan.phases)
-             for port in range(plan.n_ports)]  # fmt: skip
-    column_of = np.array([-1 if column is None else column for column in dealt])
-    used, padding = column_of >= 0, column_of < 0
-
-    n_lines = len(LINE_MULTIPLES)
-    line = _rows(netlist, _LINES + plan.n_ports, plan.n_rows) - netlist.base.starts[_LINES]
-    line -= np.tile(np.arange(plan.n_ports), plan.phases) * n_lines  # within the stub's own bundle
-    astray = (line < 0) | (line >= n_lines)
-    wired = np.array(LINE_MULTIPLES, dtype=np.int8)[np.where(astray, 0, line)]
-    n_padding_errors = int(astray[:, padding].sum()) + int((wired[:, padding] != 0).sum())
-    multiples = np.zeros((plan.n_rows, plan.n_columns), dtype=np.int8)
-    missing = np.ones((plan.n_rows, plan.n_columns), dtype=bool)
-    multiples[:, column_of[used]] = wired[:, used]
-    missing[:, column_of[used]] = astray[:, used]
-
-    slots = plan.n_superblocks * plan.phases
-    block_exponents = np.zeros((plan.n_rows, slots), dtype=np.int64)
-    if plan.n_exponent_pins:
-        pins = _rows(netlist, _LINES + plan.n_ports + plan.n_rows, plan.n_rows)
-        bits, loose = _ties(netlist, pins.reshape(plan.n_rows, slots, plan.exponent_bits))
-        block_exponents = bits @ (1 << np.arange(plan.exponent_bits))
-        wrong = np.any(loose, axis=2) | (block_exponents >= plan.exponent_values)
-        n_padding_errors += int(wrong[:, plan.n_blocks :].sum())
-        missing |= wrong[:, np.arange(plan.n_columns) // plan.block]
+    wiring = plan.read(_pins(netlist, plan))
+    missing = wiring.missing.copy()
+    n_padding_errors = int(wiring.errors.sum())
 
     row_drivers = netlist.outputs[_N_OUTSIDE]
     assert row_drivers is not None
@@ -213,12 +206,11 @@ def _read_matrix(metal: Path, base_file: Path, header: Header, plan: BasePlan) -
     missing |= np.any(_loose(netlist, _Y).reshape(plan.n_rows, -1), axis=1, keepdims=True)
     if any(_loose(netlist, n).any() for n in range(_N_OUTSIDE) if n not in (_X, _Y)):
         missing[:] = True  # clock, reset or a handshake
-    multiples[missing] = 0
     return Readback(
         plan,
-        multiples,
+        np.where(missing, 0, wiring.values).astype(np.int32),
         missing,
-        block_exponents[:, : plan.n_blocks].astype(np.uint8),
+        wiring.block_exponents,
         row_exponents.astype(np.int16),
         n_padding_errors,
         netlist.foreign,
@@ -234,7 +226,7 @@ def _relative_rmse(got: npt.NDArray[np.float64], reference: npt.NDArray[np.float
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    plan: BasePlan
+    plan: ArrayPlan
     file: Path
     header: Header
 
@@ -275,7 +267,7 @@ class _Check:
             parameters = self.entry(f"base {name}", found[0], "parameters")
             files = self.entry(f"base {name}", found[0], "files")
             try:
-                plan, file = BasePlan(**parameters), self.bundle / files[0]
+                plan, file = plan_from_dict(parameters), self.bundle / files[0]
             except (TypeError, IndexError) as error:
                 raise HnlpuError("cannot use a base", got=str(error), do="generate it again",
                                  where=f"{self.bundle / 'manifest.json'}: base {name}") from error  # fmt: skip
@@ -304,7 +296,10 @@ class _Check:
         back = _read_matrix(metal, base.file, base.header, base.plan)
         self.base_cells += back.base_cells_in_metal
 
-        values = back.values()
+        scales = self._row_scales(name, back)
+        values = back.values(scales)
+        if scales is not None:
+            reference = reference * scales[:, None]
         expected = original if self.entry(name, item, "requantised") is None else reference
         differs = (values != expected) | (values != reference)  # missing ones differ too
         first = None
@@ -327,6 +322,17 @@ class _Check:
             "first_mismatch": first,
             "relative_rmse": _relative_rmse(values, original),
         }
+
+    def _row_scales(self, name: str, back: Readback) -> npt.NDArray[np.float64] | None:
+        """Row scales of a matrix from the boot image; None where there are none."""
+        if f"{name}.row_scales" not in self.boot:
+            return None
+        scales = np.asarray(self.boot.read(f"{name}.row_scales"), dtype=np.float64)
+        if scales.shape != (back.plan.n_rows,):
+            raise HnlpuError("row scales do not fit the matrix",
+                             where=f"{self.boot.path}: {name}.row_scales", got=str(scales.shape),
+                             do="generate the bundle again")  # fmt: skip
+        return scales
 
     def _reference(self, name: str) -> npt.NDArray[np.float64]:
         return np.asarray(self.reference.read(f"{name}.weights")).astype(np.float64)

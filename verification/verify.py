@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from hnlpu.base import BasePlan
+from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.progress import Progress, Silent
@@ -69,7 +70,7 @@ def verify(
             raise HnlpuError("is negative", where=name, got=str(value), do="give 0 or more")
     verilator, version = find_verilator()
     try:
-        plans = {base["name"]: BasePlan(**base["parameters"]) for base in manifest["bases"]}
+        plans = {base["name"]: plan_from_dict(base["parameters"]) for base in manifest["bases"]}
         jobs = list(_array_jobs(folder, manifest, plans, n_random, seed))
         names = dict.fromkeys(name for base in manifest["bases"] for name in base["files"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -115,7 +116,7 @@ def verify(
 
 
 def _array_jobs(
-    folder: Path, manifest: dict[str, Any], plans: dict[str, BasePlan], n_random: int, seed: int
+    folder: Path, manifest: dict[str, Any], plans: dict[str, ArrayPlan], n_random: int, seed: int
 ) -> Iterator[ArrayJob]:
     with safe_open(folder / "reference.safetensors", framework="np") as reference:
         for i, entry in enumerate(manifest["matrices"]):
@@ -155,7 +156,7 @@ class _MutantJob:
 
 
 def _mutant_jobs(
-    jobs: list[ArrayJob], plans: dict[str, BasePlan], seed: int
+    jobs: list[ArrayJob], plans: dict[str, ArrayPlan], seed: int
 ) -> Iterator[_MutantJob]:
     for plan in plans.values():
         job = next((job for job in jobs if job.plan == plan), None)
@@ -165,7 +166,7 @@ def _mutant_jobs(
             yield _MutantJob(replace(job, name=f"mutants_{i}_{plan.name}", metal=text), faults)
 
 
-def _wrong(plan: BasePlan, found: Found) -> int:
+def _wrong(plan: ArrayPlan, found: Found) -> int:
     """Mismatching vectors, a wrong interval or latency counting as one each."""
     return (
         found.mismatches
@@ -174,7 +175,7 @@ def _wrong(plan: BasePlan, found: Found) -> int:
     )
 
 
-def _failure(plan: BasePlan, found: Found) -> dict[str, Any]:
+def _failure(plan: ArrayPlan, found: Found) -> dict[str, Any]:
     return {
         "mismatches": found.mismatches,
         "first_mismatch": found.first_mismatch,
@@ -185,7 +186,7 @@ def _failure(plan: BasePlan, found: Found) -> dict[str, Any]:
 
 def _summary(
     name: str,
-    plan: BasePlan,
+    plan: ArrayPlan,
     jobs: list[ArrayJob],
     faults: list[_MutantJob],
     found: dict[str, Found],

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hnlpu.base import BasePlan
 from hnlpu.model import ModelShape
 from hnlpu.silicon import ArraySilicon
+from hnlpu.taps import TapsPlan
 
 Arrays = dict[tuple[int, int], ArraySilicon]
 #: Transistors per thousand weights; about what a base with three phases has.
@@ -16,7 +16,7 @@ PER_THOUSAND = {"ports": 5200, "compressors": 4900, "tree": 600, "accumulator": 
 def stand_in_arrays(model: ModelShape, factor: int = 1) -> Arrays:
     arrays = {}
     for linear in model.linears():
-        base = BasePlan(linear.n_rows, linear.n_columns)
+        base = TapsPlan(linear.n_rows, linear.n_columns)
         arrays[linear.n_rows, linear.n_columns] = ArraySilicon(
             linear.n_rows,
             linear.n_columns,

@@ -30,8 +30,8 @@ def test_arrays_alone_give_the_hand_calculated_times(
     tiny: ModelShape, make_arrays: Callable[..., Any]
 ) -> None:
     result = speed(tiny, make_arrays(tiny), TECHNOLOGY, 1)
-    # Four array stages of 3 phases x 12 bit-times + 1 in each of 5 layers, then the unembedding.
-    assert result.latency_parts["arrays"].mid == pytest.approx((5 * 4 * 37 + 37) * 1e-9)
+    # Four array stages of 3 phases x 12 bit-times in each of 5 layers, then the unembedding.
+    assert result.latency_parts["arrays"].mid == pytest.approx((5 * 4 * 36 + 36) * 1e-9)
     assert result.intervals["arrays"].mid == pytest.approx(36e-9)
     assert result.latency_parts["links"].high == 0
 
@@ -53,7 +53,7 @@ def test_slower_arrays_and_deeper_models_are_slower(
     tiny: ModelShape, make_arrays: Callable[..., Any]
 ) -> None:
     arrays = make_arrays(tiny)
-    slow = {key: replace(a, interval_cycles=5000, latency_cycles=5001) for key, a in arrays.items()}
+    slow = {key: replace(a, interval_cycles=5000, latency_cycles=5000) for key, a in arrays.items()}
     fast, late = speed(tiny, arrays, TECHNOLOGY, 1), speed(tiny, slow, TECHNOLOGY, 1)
     assert late.bottleneck == "arrays"
     assert late.pipelined.mid == pytest.approx(1e9 / 5000)

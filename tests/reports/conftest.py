@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hnlpu.base import BasePlan
 from hnlpu.costmodel.estimate import estimate
 from hnlpu.model import LinearShape, ModelShape
+from hnlpu.selection import BaseOptions
 from hnlpu.silicon import ArraySilicon
+from hnlpu.taps import TapsPlan
 
 MODEL = ModelShape(
     name="adder-mini", family="gpt-oss", n_layers=2, hidden=64, intermediate=32, n_heads=4,
@@ -21,8 +22,8 @@ MODEL = ModelShape(
     max_context=256, sliding_window=16,
 )  # fmt: skip
 CODES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -1, -1.5, -2, -3, -4, -6])
-PER_THOUSAND = {"ports": 5200, "compressors": 4900, "shifters": 2600, "tree": 600,
-                "accumulator": 1450, "source": 890, "control": 60}  # fmt: skip
+PER_THOUSAND = {"ports": 5200, "compressors": 4900, "shifters": 2600, "tree": 600, "constants": 70,
+                "pipeline": 340, "accumulator": 1450, "source": 890, "control": 60}  # fmt: skip
 
 
 def _codes(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -34,7 +35,7 @@ def _matrix(
     linear: LinearShape, layer: int | None, expert: int | None, seed: int
 ) -> dict[str, Any]:
     codes = _codes(linear.n_rows * linear.n_columns, np.random.default_rng(seed))
-    base = BasePlan(linear.n_rows, linear.n_columns, exponent_values=4)
+    base = TapsPlan(linear.n_rows, linear.n_columns, exponent_values=4)
     place = f"model.layers.{layer}." if layer is not None else ""
     expert_text = f"mlp.experts.{expert}." if expert is not None else ""
     quantised = linear.role not in ("gate_up", "down")
@@ -49,7 +50,7 @@ def _matrix(
         "n_zero": int((codes == 0).sum()),
         "base": base.name,
         "metal": f"rtl/hn_metal_{seed}.v",
-        "padding_ratio": 1 - base.n_columns / base.n_stubs,
+        "padding_ratio": base.padding_ratio,
         "exponent_spread": int(seed % 4),
         "source_format": "bf16" if quantised else "mxfp4",
         "histogram": {f"{code:g}": n for code, n in sorted(Counter(codes.tolist()).items())},
@@ -68,10 +69,14 @@ def _manifest() -> dict[str, Any]:
     bases = []
     for name in dict.fromkeys(matrix["base"] for matrix in matrices):
         users = [matrix for matrix in matrices if matrix["base"] == name]
-        plan = BasePlan(users[0]["n_rows"], users[0]["n_columns"], exponent_values=4)
+        plan = TapsPlan(users[0]["n_rows"], users[0]["n_columns"], exponent_values=4)
         bases.append(
-            {**plan.as_dict(), "name": name, "interval_cycles": plan.interval_cycles,
-             "latency_cycles": plan.latency_cycles, "n_matrices": len(users), "files": []}
+            {"name": name, "parameters": plan.as_dict(), "n_rows": plan.n_rows,
+             "n_columns": plan.n_columns, "activation_bits": plan.activation_bits,
+             "phases": plan.phases,
+             "exponent_values": plan.exponent_values, "y_bits": plan.y_bits,
+             "interval_cycles": plan.interval_cycles, "latency_cycles": plan.latency_cycles,
+             "n_matrices": len(users), "files": []}
         )  # fmt: skip
     return {
         "hnlpu": "0.1.0",
@@ -81,7 +86,7 @@ def _manifest() -> dict[str, Any]:
             "files": {"config.json": sha256(b"a").hexdigest()},
         },
         "model": asdict(MODEL),
-        "options": {"architecture": "taps", "phases": 3, "quantize": "mxfp4"},
+        "options": {"quantize": "mxfp4", "base": asdict(BaseOptions()), "requantize": False},
         "bases": bases,
         "matrices": matrices,
         "off_fabric": [
@@ -122,7 +127,7 @@ def _results(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def stand_in_estimate(model: ModelShape) -> dict[str, Any]:
     arrays = {}
     for linear in model.linears():
-        base, shape = BasePlan(linear.n_rows, linear.n_columns), (linear.n_rows, linear.n_columns)
+        base, shape = TapsPlan(linear.n_rows, linear.n_columns), (linear.n_rows, linear.n_columns)
         parts = {p: n * shape[0] * shape[1] // 1000 for p, n in PER_THOUSAND.items()}
         arrays[shape] = ArraySilicon(*shape, parts, base.interval_cycles, base.latency_cycles)
     return estimate(model, arrays).as_dict()

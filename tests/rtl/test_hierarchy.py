@@ -8,29 +8,41 @@ from pathlib import Path
 
 import pytest
 
-from hnlpu.base import BasePlan
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.cells import FullAdder
 from hnlpu.rtl.hierarchy import Library
+from hnlpu.taps import TapsPlan
 
 PLANS = [
-    BasePlan(2, 40, 4, 1, 1),
-    BasePlan(3, 70, 4, 2, 3),
-    BasePlan(2, 5, 8, 4, 1),
-]  # the last has a 32-bit register
+    TapsPlan(2, 40, 4, 1, 1),
+    TapsPlan(3, 70, 4, 2, 3),
+    TapsPlan(2, 20, 8, 4, 1, cuts=2),  # a 32-bit register in its sources
+    TapsPlan(2, 9, 4, 2, 2, 4, magnitudes=tuple(range(1, 129)), cuts=1, adder=28),  # two taps
+]
+#: Parameters close to those of the first two, for names that could meet.
+NEIGHBOURS = [
+    TapsPlan(2, 40, 4, 1, 1, adder=28),
+    TapsPlan(2, 40, 4, 1, 1, magnitudes=(1, 2)),
+    TapsPlan(2, 40, 4, 1, 1, track_budget=3),
+    TapsPlan(2, 40, 4, 1, 1, cuts=1),
+    TapsPlan(3, 70, 4, 2, 3, adder=28),
+    TapsPlan(3, 70, 4, 2, 4),
+    TapsPlan(1, 2, 4, 1, 2),
+    TapsPlan(1, 2, 4, 1, 2, adder=28),
+]
 _DIGEST = """\
 import hashlib
-from hnlpu.base import BasePlan
+from hnlpu.taps import TapsPlan
 from hnlpu.rtl.array import base_modules
 digest = hashlib.sha256()
-for name, text in base_modules(BasePlan(3, 5, 4, 2, 3)):
+for name, text in base_modules(TapsPlan(3, 9, 4, 2, 3, 4, cuts=1)):
     digest.update("".join([name, *text]).encode())
 print(digest.hexdigest())
 """
 
 
 @cache
-def emitted(plan: BasePlan) -> dict[str, str]:
+def emitted(plan: TapsPlan) -> dict[str, str]:
     return {name: "".join(text) for name, text in base_modules(plan)}
 
 
@@ -46,11 +58,43 @@ def test_every_module_is_emitted_once_and_all_are_there(plan):
     assert used == set(names)
 
 
-def test_instances_are_counted_by_the_plan():
-    plan = BasePlan(3, 70, 4, 2, 3)
+def test_equal_names_mean_equal_modules():
+    """Of all bases, whatever else they have: a bundle writes each name once."""
+    texts: dict[str, str] = {}
+    for plan in [*PLANS, *NEIGHBOURS]:
+        for name, text in emitted(plan).items():
+            assert texts.setdefault(name, text) == text, name
+    assert len({plan.name for plan in [*PLANS, *NEIGHBOURS]}) == len(PLANS) + len(NEIGHBOURS)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+def test_instances_are_counted_by_the_plan(plan):
     top = emitted(plan)[plan.name]
     instances = Counter(re.findall(r"^  (hn_[a-z]+)_\w+ \S+ \($", top, re.MULTILINE))
-    assert instances == {"hn_sequencer": 1, "hn_source": plan.n_ports, "hn_neuron": plan.n_rows}
+    source = "hn_sourcer" if plan.holds_input else "hn_source"
+    assert instances == {"hn_sequencer": 1, source: plan.n_bundles, "hn_neuron": plan.n_rows}
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+def test_cells_of_a_row_are_counted_by_the_plan(plan):
+    """Ports, adders and superblocks, as the compression planned them."""
+    texts = emitted(plan)
+    (neuron,) = (text for name, text in texts.items() if name.startswith("hn_neuron_"))
+
+    def placed(text: str, name: str) -> int:
+        found = re.findall(r"^  (hn_\w+) (\w+) \($", text, re.MULTILINE)
+        return sum(re.fullmatch(rf"{name}_\d+", instance) is not None for _, instance in found)
+
+    count = "tree" if plan.n_superblocks else "count"
+    assert placed(neuron, count) == len(plan.row_count.adders)
+    assert placed(neuron, "superblock") == plan.n_superblocks
+    selected = plan.phases > 1
+    assert placed(neuron, "constant") == selected * len(plan.constant_ports)
+    assert placed(neuron, "port") == selected * (not plan.n_superblocks) * plan.n_ports
+    if plan.superblock_count is not None:
+        (block,) = (text for name, text in texts.items() if name.startswith("hn_superblock_"))
+        assert placed(block, "count") == len(plan.superblock_count.adders)
+        assert placed(block, "port") == selected * plan.superblock_bundles * plan.n_taps
 
 
 def test_two_emissions_are_byte_identical_and_name_no_module_twice():
@@ -79,7 +123,7 @@ def test_text_depends_on_nothing_but_the_parameters(tmp_path):
 
 
 def test_rows_of_arrays_of_any_height_share_their_modules():
-    low, high = emitted(BasePlan(2, 40, 4, 1, 1)), emitted(BasePlan(7, 40, 4, 1, 1))
+    low, high = emitted(TapsPlan(2, 40, 4, 1, 1)), emitted(TapsPlan(7, 40, 4, 1, 1))
     shared = low.keys() & high.keys()
     assert len(shared) == len(low) - 1 == len(high) - 1
     assert all(low[name] == high[name] for name in shared)

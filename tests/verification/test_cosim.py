@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from bundles import remembered_bases
 from checkpoints import GPT_OSS, gpt_oss_tensors, write_checkpoint
+from wires import other_line, pins, with_pin
 
+from hnlpu.architecture import plan_from_dict
 from hnlpu.errors import MissingToolError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.selection import BaseOptions
 from hnlpu.tools import find_verilator
 from hnlpu.verification.mutants import MUTANT_KINDS
 from hnlpu.verification.verify import verify
@@ -64,16 +67,38 @@ def test_intact_bundle(bundle):
 
 
 @pytest.mark.cosim
+def test_register_cuts_and_the_other_adder(tmp_path):
+    """Rows in segments that run one cycle after the other, and later results."""
+    checkpoint = write_checkpoint(tmp_path / "c", CONFIG, gpt_oss_tensors(CONFIG))
+    options = GenerateOptions(base=BaseOptions(cuts=2, adder=28, phases=1))
+    manifest = generate(checkpoint, tmp_path / "b", options)
+    late = {base["latency_cycles"] - base["interval_cycles"] for base in manifest["bases"]}
+    assert late == {1, 3}  # two blocks allow one cut, four inputs two
+    result = verify(tmp_path / "b", n_random=2, with_mutants=False)
+    assert result["mismatches"] == 0 and result["failures"] == []
+
+
+@pytest.mark.cosim
 def test_broken_bundle(bundle, tmp_path):
-    """One tap moved, one row-exponent tie moved, and a base that takes the sign for a magnitude."""
+    """A tap moved, a constant left out, a row-exponent tie moved, and a base without the last sign."""
     broken = shutil.copytree(bundle, tmp_path / "b", ignore=shutil.ignore_patterns("waves"))
+    manifest = json.loads((broken / "manifest.json").read_text())
+    base = next(base for base in manifest["bases"] if base["n_rows"] == 4)  # q, k, v and lm_head
+    plan = plan_from_dict(base["parameters"])
     metal = broken / "rtl" / "metal"
 
     q = metal / "model_layers_0_self_attn_q_proj.v"
-    text = q.read_text()
-    tap = re.search(r"\.taps_2\(\{.*lines_0\[(\d+)\]\}\)", text)  # input 0 of row 2
-    assert tap is not None
-    q.write_text(f"{text[: tap.start(1)]}{(int(tap[1]) + 1) % 15}{text[tap.end(1) :]}")
+    drivers = pins(q.read_text(), 2)
+    stub = next(i for i, driver in enumerate(drivers) if driver.startswith("lines"))
+    q.write_text(with_pin(q.read_text(), 2, stub, other_line(drivers[stub])))
+
+    k = metal / "model_layers_0_self_attn_k_proj.v"
+    drivers = pins(k.read_text(), 1)
+    stub = next(i for i, driver in enumerate(drivers) if driver.startswith("constants"))
+    k.write_text(with_pin(k.read_text(), 1, stub, "tie_low"))
+    port = plan.constant_ports[(stub - plan.n_stubs) // plan.phases]
+    pair, value = divmod(int(drivers[stub].removeprefix("constants[")[:-1]), 3)
+    left_out = (value + 1) << (2 * pair + port.column)
 
     router = metal / "model_layers_0_mlp_router.v"
     text = router.read_text()
@@ -82,17 +107,21 @@ def test_broken_bundle(bundle, tmp_path):
     other = "tie_low" if tie[1] == "tie_high" else "tie_high"
     router.write_text(text[: tie.start(1)] + other + text[tie.end(1) :])
 
-    neuron = next((broken / "rtl" / "base").glob("hn_neuron_4_*"))  # those with 4 inputs
-    text = neuron.read_text()
-    assert "superblock_0__count[0] ^ sign" in text
-    neuron.write_text(re.sub(r"(superblock_0__count\[\d\]) \^ sign", r"\1", text))
+    # Rows of 4 inputs: 2 ports and a constant port make counts of 2 bits.
+    accumulator = next((broken / "rtl" / "base").glob("hn_accumulator_2_*"))
+    text, n = re.subn(r"(count\[\d\]) \^ sign", r"\1", accumulator.read_text())
+    assert n == 2
+    accumulator.write_text(text)
 
     result = verify(broken, n_random=2, with_mutants=False)
     failures = {f["matrix"].rpartition(".")[2]: f for f in result["failures"]}
-    assert set(failures) == {"q_proj", "router", "o_proj", "down_proj"}
+    assert set(failures) == {"q_proj", "k_proj", "router", "o_proj", "down_proj"}
     first = failures["q_proj"]["first_mismatch"]
     assert first["row"] == 2 and first["vector"] == 1  # vector 0 is all zero
     assert first["expected"] != first["got"]
+    first = failures["k_proj"]["first_mismatch"]  # zero, too, needs its constant
+    assert first == {"vector": 0, "row": 1, "expected": 0, "got": -left_out}
+    assert failures["k_proj"]["mismatches"] > plan.n_columns
     assert failures["router"]["first_mismatch"]["row"] == 0
     assert failures["router"]["mismatches"] == 1
     assert failures["o_proj"]["mismatches"] > 4

@@ -9,6 +9,7 @@ from bundles import remembered_bases
 
 from hnlpu.errors import MissingToolError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.selection import BaseOptions
 from hnlpu.tools import find_verilator
 
 
@@ -48,7 +49,14 @@ def test_llama(tmp_path, llama, verilator):
     manifest = generate(llama, tmp_path / "b", GenerateOptions(quantize="mxfp4"))
     for metal in one_per_base(manifest):
         assert lint(verilator, tmp_path / "b" / metal) == "", metal
-    # A port that is one bit short must not pass.
+    # A wire that is not declared must not pass.
     path = tmp_path / "b" / manifest["matrices"][0]["metal"]
     path.write_text(path.read_text().replace("lines_0[", "lines_x[", 1))
     assert "lines_x" in lint(verilator, path)
+
+
+def test_register_cuts_and_the_other_adder(tmp_path, llama, verilator):
+    options = GenerateOptions("mxfp4", BaseOptions(cuts=2, adder=28, phases=2))
+    manifest = generate(llama, tmp_path / "b", options)
+    for metal in one_per_base(manifest):
+        assert lint(verilator, tmp_path / "b" / metal) == "", metal

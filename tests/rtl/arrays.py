@@ -1,0 +1,168 @@
+"""Whole arrays in Amaranth's simulator: a base of any architecture, wired as its metal would be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
+
+from hnlpu.alignment import AlignedMatrix
+from hnlpu.base import ArrayPlan
+from hnlpu.metal import MetalPlan
+from hnlpu.rtl.rows import row_component
+from hnlpu.rtl.sequencer import Sequencer
+from hnlpu.rtl.source import Source
+
+
+class Array(Elaboratable):
+    """What ``hnlpu.rtl.array`` and ``hnlpu.rtl.metal`` emit."""
+
+    def __init__(self, metal: MetalPlan) -> None:
+        self.metal = metal
+        base = metal.base
+        self.x = Signal(base.n_columns * base.activation_bits)
+        self.x_valid, self.x_ready = Signal(), Signal()
+        self.y_valid, self.y_ready = Signal(), Signal()
+        self.y = [Signal(base.y_bits, name=f"y_{row}") for row in range(base.n_rows)]
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        base = self.metal.base
+        a_bits = base.activation_bits
+        registered = base.holds_input
+        m.submodules.sequencer = control = Sequencer(
+            base.phases, base.product_bits, base.n_segments, base.n_cuts, registered
+        )
+        m.d.comb += [
+            control.x_valid.eq(self.x_valid),
+            self.x_ready.eq(control.x_ready),
+            self.y_valid.eq(control.y_valid),
+            control.y_ready.eq(self.y_ready),
+        ]
+        drivers: list[Value] = [Const(0, 1), Const(1, 1)]
+        for bundle in range(base.n_bundles):
+            source = Source(a_bits, base.phases, base.product_bits, base.lines, registered)
+            m.submodules[f"source_{bundle}"] = source
+            columns = [base.column(phase, bundle) for phase in range(base.phases)]
+            x = [Const(0, a_bits) if c is None else self.x[c * a_bits :][:a_bits] for c in columns]
+            m.d.comb += source.x.eq(Cat(x))
+            j = base.bundle_segment(bundle)
+            for name in ("phase", "bit_time", "late", "early", *(["load"] if registered else [])):
+                m.d.comb += getattr(source, name).eq(getattr(control, f"{name}_{j}"))
+            drivers += [source.lines[i] for i in range(base.lines.n_lines)]
+        times = getattr(control, f"constants_{base.constant_segment}")
+        drivers += [times[i] for i in range(base.n_constant_lines)]
+        kind, *parameters = row_component(base)
+        for n in range(base.n_rows):
+            row = kind(*parameters)
+            m.submodules[f"row_{n}"] = row
+            own = [row.locals[i] for i in range(base.n_local)]
+            m.d.comb += row.pins.eq(Cat([*drivers, *own][pin] for pin in self.metal.pins[n]))
+            for name in row.signature.members:
+                if name not in ("pins", "locals", "y"):
+                    m.d.comb += getattr(row, name).eq(getattr(control, name))
+            m.d.comb += self.y[n].eq(row.y)
+        return m
+
+
+@dataclass
+class Run:
+    """Results (n_vectors, n_rows) and the cycles in which vectors were offered and results came."""
+
+    y: np.ndarray
+    offered: list[int]  # first cycle in which the vector was offered
+    valid: list[int]  # first cycle in which the result was
+
+
+Stall = Callable[[int], int]
+
+
+def run(simulate: Any, metal: MetalPlan, x: np.ndarray, x_stall: Stall, y_stall: Stall) -> Run:
+    """Offer vector ``k`` after ``x_stall(k)`` idle cycles, take result ``k`` after ``y_stall(k)``."""
+    base = metal.base
+    dut = Array(metal)
+    n_bits = base.activation_bits
+    packed = [sum((int(v) % (1 << n_bits)) << (n_bits * i) for i, v in enumerate(row)) for row in x]
+    seen = Run(np.zeros((len(x), base.n_rows), dtype=np.int64), [], [])
+
+    async def bench(ctx: Any) -> None:
+        x_wait, y_wait, taken, sent, waiting = x_stall(0), y_stall(0), 0, 0, False
+        limit = sum(base.latency_cycles + 2 + x_stall(k) + y_stall(k) for k in range(len(x)))
+        for cycle in range(limit):
+            sending = sent < len(x) and x_wait == 0
+            if sending and len(seen.offered) == sent:
+                seen.offered.append(cycle)
+            ctx.set(dut.x_valid, sending)
+            ctx.set(dut.x, packed[sent] if sending else 0)
+            valid = ctx.get(dut.y_valid)
+            assert not (waiting and not valid), "a result was withdrawn"
+            ctx.set(dut.y_ready, valid and y_wait == 0)
+            if valid:
+                values = np.array([ctx.get(y) for y in dut.y], dtype=np.int64)
+                values -= (values >> (base.y_bits - 1)) << base.y_bits
+                if not waiting:
+                    seen.valid.append(cycle)
+                    seen.y[taken] = values
+                assert seen.y[taken].tolist() == values.tolist(), "a waiting result changed"
+            if sending and ctx.get(dut.x_ready):
+                sent += 1
+                x_wait = x_stall(sent)
+            elif x_wait:
+                x_wait -= 1
+            if valid and y_wait == 0:
+                taken, waiting = taken + 1, False
+                y_wait = y_stall(taken)
+                if taken == len(x):
+                    return
+            elif valid:
+                waiting, y_wait = True, y_wait - 1
+            await ctx.tick()
+        raise AssertionError(f"{taken} of {len(x)} results after {limit} cycles")
+
+    simulate(dut, bench)
+    return seen
+
+
+def random_matrix(base: ArrayPlan, rng: np.random.Generator) -> AlignedMatrix:
+    """The rows that overflow first, and random ones."""
+    shape = base.n_rows, base.n_columns
+    top = base.magnitudes[-1]
+    multiples = rng.choice([0, *base.magnitudes, *(-m for m in base.magnitudes)], shape)
+    exponents = rng.integers(0, base.exponent_values, (base.n_rows, base.n_blocks))
+    multiples[0], exponents[0] = -top, base.exponent_values - 1
+    if base.n_rows > 2:
+        multiples[1], exponents[1] = top, base.exponent_values - 1
+    row_exponents = rng.integers(-9, 4, base.n_rows).astype(np.int16)
+    return AlignedMatrix(
+        "test", multiples.astype(np.int16), exponents.astype(np.uint8), row_exponents
+    )
+
+
+def numbers(matrix: AlignedMatrix) -> np.ndarray:
+    """Weights as numbers."""
+    return np.ldexp(matrix.integers().astype(np.float64), matrix.row_exponents[:, None])
+
+
+def stimulus(base: ArrayPlan, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Corners that overflow first, then random vectors."""
+    low, high = -(1 << (base.activation_bits - 1)), (1 << (base.activation_bits - 1)) - 1
+    x = rng.integers(low, high + 1, (n, base.n_columns))
+    x[0], x[1] = low, high
+    x[2, ::2], x[2, 1::2] = low, high
+    x[3] = 0
+    x[3, rng.integers(base.n_columns)] = low
+    x[4] = -1
+    return x
+
+
+def never(_: int) -> int:
+    return 0
+
+
+STALLS: dict[str, tuple[Stall, Stall]] = {
+    "no-stall": (never, never),
+    "stalls": (lambda k: k % 3, lambda k: (k + 1) % 3),
+    "slow-source": (lambda k: 40 * (k % 2), never),
+    "slow-sink": (never, lambda k: 70 * (k % 2)),
+}

@@ -1,0 +1,51 @@
+"""Every architecture on the same random cases, in Amaranth's simulator."""
+
+import numpy as np
+import pytest
+from arrays import run
+from conformance import BASELINES, HARDWIRED, Case, build, draw, mac_loading, mac_plan
+from streams import run_streams
+
+from hnlpu.rtl.cell_array import CellArray
+from hnlpu.rtl.mac_array import MacArray
+
+N_CASES = 12
+N_MORE = 60  # make check-all
+
+
+def results(simulate, case: Case, arch: str, seed: int) -> np.ndarray:
+    waits = np.random.default_rng(seed).integers(0, 4, (2, len(case.x) + 1)).tolist()
+    if seed % 2:
+        waits = [[0] * (len(case.x) + 1)] * 2
+    stalls = waits[0].__getitem__, waits[1].__getitem__
+    if arch in HARDWIRED:
+        return run(simulate, build(case, arch), case.x, *stalls).y
+    rows = case.matrix.n_rows
+    if arch == "cell":
+        dut = CellArray(case.matrix, case.activation_bits, bool(seed % 3), adder=case.adder)
+        return run_streams(simulate, dut, case.x, rows, *stalls).y
+    plan = mac_plan(case)
+    loading = list(mac_loading(plan, case.matrix))
+    return run_streams(simulate, MacArray(plan), case.x, rows, *stalls, loading).y
+
+
+@pytest.mark.parametrize("seed", range(N_CASES))
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+def test_a_case(simulate, arch, seed):
+    case = draw(seed, most_columns=12, n_random=25)
+    assert results(simulate, case, arch, seed).tolist() == case.y.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(N_CASES, N_CASES + N_MORE))
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+def test_another_case(simulate, arch, seed):
+    case = draw(seed, most_columns=60, n_random=25)
+    assert results(simulate, case, arch, seed).tolist() == case.y.tolist()
+
+
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+def test_a_wrong_weight_is_seen(simulate, arch):
+    case = draw(2, most_columns=12, n_random=25)
+    case.matrix.multiples[0, 0] = 1 if case.matrix.multiples[0, 0] != 1 else -1
+    assert results(simulate, case, arch, 1).tolist() != case.y.tolist()
