@@ -5,12 +5,12 @@ the transistor count of a base is a count of cells, not a guess about what synth
 Transistors per cell are in ``rtl/data/cells.toml``.
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
-from hnlpu.rtl.hierarchy import SharedComponent
+from hnlpu.rtl.hierarchy import SharedComponent, place
 
-__all__ = ["FullAdder", "HalfAdder", "InvertingFullAdder", "PhaseSelect"]
+__all__ = ["FullAdder", "HalfAdder", "InvertingFullAdder", "PhaseSelect", "select_phase"]
 
 
 class FullAdder(SharedComponent):
@@ -109,3 +109,15 @@ class PhaseSelect(SharedComponent):
         m = Module()
         m.d.comb += self.y.eq((self.a & self.phase).any())
         return m
+
+
+def select_phase(
+    m: Module, name: str, inputs: list[Value], phase: Value, platform: object
+) -> Value:
+    """The input whose phase it is; a port of one phase is a wire."""
+    if len(inputs) == 1:
+        return inputs[0]
+    select = place(m, name, platform, PhaseSelect, len(inputs))
+    m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(phase)]
+    result: Value = select.y
+    return result

@@ -36,7 +36,7 @@ from hnlpu.codebook import E2M1
 from hnlpu.compression import Compression, Input, compress
 from hnlpu.errors import HnlpuError
 from hnlpu.rtl.cell_array import CellSum, SumPlan, Term, plan_sum
-from hnlpu.rtl.cells import PhaseSelect
+from hnlpu.rtl.cells import select_phase
 from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import Library, SharedComponent, place
 from hnlpu.weights import BLOCK
@@ -300,19 +300,10 @@ class InputSelect(SharedComponent):
                 first = outer * self.n_inner
                 inputs = [self.x[(first + i) * n_bits + bit] for i in range(self.n_inner)]
                 name = f"inner_{bit}_{outer}"
-                blocks.append(_select(m, name, inputs, self.inner, platform))
-            chosen.append(_select(m, f"outer_{bit}", blocks, self.outer, platform))
+                blocks.append(select_phase(m, name, inputs, self.inner, platform))
+            chosen.append(select_phase(m, f"outer_{bit}", blocks, self.outer, platform))
         m.d.comb += self.y.eq(Cat(*chosen))
         return m
-
-
-def _select(m: Module, name: str, inputs: list[Value], phase: Value, platform: object) -> Value:
-    if len(inputs) == 1:
-        return inputs[0]
-    select = place(m, name, platform, PhaseSelect, len(inputs))
-    m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(phase)]
-    result: Value = select.y
-    return result
 
 
 class Mac(SharedComponent):

@@ -14,11 +14,11 @@ from amaranth.lib.wiring import In, Out
 from hnlpu.compression import Compression
 from hnlpu.merged import MergedPlan
 from hnlpu.rtl.accumulator import Accumulator
+from hnlpu.rtl.cells import select_phase
 from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.neuron import row_ports
 from hnlpu.rtl.sums import sum_by_mantissa
-from hnlpu.rtl.superblock import select_phase
 from hnlpu.sums import split_magnitude
 
 __all__ = ["MergedNeuron", "Slice"]

@@ -17,9 +17,10 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.base import ArrayPlan
 from hnlpu.rtl.accumulator import Accumulator
+from hnlpu.rtl.cells import select_phase
 from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
-from hnlpu.rtl.superblock import Superblock, select_phase
+from hnlpu.rtl.superblock import Superblock
 from hnlpu.taps import TapsPlan
 
 __all__ = ["Neuron", "row_ports"]

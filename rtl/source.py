@@ -20,7 +20,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.lines import LineGroups
-from hnlpu.rtl.cells import FullAdder, HalfAdder, PhaseSelect
+from hnlpu.rtl.cells import FullAdder, HalfAdder, select_phase
 from hnlpu.rtl.hierarchy import SharedComponent, place
 
 __all__ = ["Source", "odd_steps"]
@@ -135,7 +135,7 @@ class Source(SharedComponent):
         if n_phases > 1:
             for i in range(n_bits):
                 inputs = [x[p * n_bits + i] for p in range(n_phases)]
-                bits[i] = self._select(m, f"x_{i}", inputs, list(self.phase), platform)
+                bits[i] = select_phase(m, f"x_{i}", inputs, self.phase, platform)
 
         def odd_part(magnitude: int) -> int:
             return magnitude // (magnitude & -magnitude)
@@ -155,15 +155,6 @@ class Source(SharedComponent):
         m.d.comb += self.lines.eq(Cat(*lines))
         return m
 
-    @staticmethod
-    def _select(
-        m: Module, name: str, inputs: list[Value], phases: list[Value], platform: object
-    ) -> Value:
-        select = place(m, name, platform, PhaseSelect, len(inputs))
-        m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(Cat(*phases))]
-        result: Value = select.y
-        return result
-
     def _serial(
         self, m: Module, name: str, bits: list[Value], shift: int, platform: object
     ) -> Value:
@@ -173,7 +164,7 @@ class Source(SharedComponent):
         times = [self.bit_time[i + shift] for i in range(last)] + [self.late[last + shift]]
         if shift:
             inputs, times = [Const(0, 1), *inputs], [self.early[shift], *times]
-        return self._select(m, name, inputs, times, platform)
+        return select_phase(m, name, inputs, Cat(*times), platform)
 
     @staticmethod
     def _sum(

@@ -8,27 +8,15 @@ exponent that this phase's pins hold:
 Contract (checked by ``tests/rtl/test_superblock.py``): combinational, bit-exact.
 """
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.compression import Compression
-from hnlpu.rtl.cells import PhaseSelect
+from hnlpu.rtl.cells import PhaseSelect, select_phase
 from hnlpu.rtl.compressor import compress_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
 
-__all__ = ["Superblock", "select_phase"]
-
-
-def select_phase(
-    m: Module, name: str, inputs: list[Value], phase: Value, platform: object
-) -> Value:
-    """The input whose phase it is; a port of one phase is a wire."""
-    if len(inputs) == 1:
-        return inputs[0]
-    select = place(m, name, platform, PhaseSelect, len(inputs))
-    m.d.comb += [select.a.eq(Cat(*inputs)), select.phase.eq(phase)]
-    result: Value = select.y
-    return result
+__all__ = ["Superblock"]
 
 
 class Superblock(SharedComponent):
