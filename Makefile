@@ -13,7 +13,7 @@ test: $(VENV)/installed-dev lint
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 check-all: $(VENV)/installed-dev lint
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations=10
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -48,7 +48,7 @@ def _row(point: dict[str, Any]) -> str:
         point["arch"], point["phases"], point["cuts"], point["exponent_values"], point["cycles"],
         point["latency_cycles"], f"{point['transistors_per_weight']:.2f}", split,
         shown(point["logic_depth"]), shown(point["adders_in_series"]),
-        shown(point["wires_per_input"], ".2f"), tracks + ("" if point["wirable"] else " (!)"),
+        shown(point["wires_per_input"], ".2f"), tracks + (" (!)" if point["wirable"] is False else ""),
         shown(point["energy_fj_per_weight"], ".1f"),
         {True: "yes", False: "NO", None: "counted"}[point["verified"]],
     )  # fmt: skip

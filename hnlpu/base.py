@@ -13,11 +13,12 @@ An architecture says what its pins mean: :meth:`ArrayPlan.wire` turns a matrix i
 
 Signs cost no adder: the line of ``-m`` is the complement of the line of ``m`` and carries ``-m x - 1``.
 What is missing, one for each such tap, is known for each row, and the metal adds it through pins of its
-own (``HIGH`` taps on constant lines).
+own, on the constant lines.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from math import ceil
 from typing import Any, ClassVar
 
@@ -338,6 +339,4 @@ def name_of_magnitudes(magnitudes: tuple[int, ...]) -> str:
         return ""
     if magnitudes == tuple(range(1, len(magnitudes) + 1)):
         return f"_m{len(magnitudes)}"
-    from hashlib import sha256
-
     return f"_m{sha256(repr(magnitudes).encode()).hexdigest()[:8]}"

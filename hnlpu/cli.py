@@ -144,6 +144,8 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             exponent_values=args.exponent_values,
             cuts=args.cuts,
             adder=args.adder,
+            slice_ports=args.slice_ports,
+            failure_rate=args.failure_rate,
             target=args.target,
         ),
         requantize=args.requantize,
@@ -153,8 +155,10 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     )
     if not args.json:
         keys = ("name", "n_matrices", "phases", "exponent_values", "interval_cycles", "y_bits")
-        heads = ("base", "matrices", "phases", "exponents", "cycles", "result bits")
-        _table([[base[k] for k in keys] for base in manifest["bases"]], heads)
+        heads = ("base", "matrices", "phases", "exponents", "cycles", "result bits", "tracks")
+        _table([[*(b[k] for k in keys), _tracks(b)] for b in manifest["bases"]], heads)
+        if not all(base["wirable"] for base in manifest["bases"]):
+            _print("'!': the adders of a row need more wires than its strip has; try more --phases")
         for entry in manifest["matrices"]:
             if entry["requantised"]:
                 error = entry["requantised"]
@@ -167,6 +171,14 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{totals['weights']:,} weights in {totals['matrices']} matrices wired in {args.out}"
         )
     return manifest, 0
+
+
+def _tracks(entry: dict[str, Any]) -> str:
+    """Wires along a strip and how many it has, marked where it has fewer."""
+    if entry["tracks_per_row"] is None:
+        return "-"
+    shown = f"{entry['tracks_per_row']} of {entry['tracks_available']}"
+    return f"{shown} !" if entry["wirable"] is False else shown
 
 
 def _readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
@@ -280,6 +292,14 @@ def _explore(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         heads = ("shape", "arch", "T", "cuts", "cycles", "latency", "T/weight", "gates deep",
                  "wires/input", "tracks", "fJ/weight", "verified", "")  # fmt: skip
         _table([_point(point) for point in result["points"]], heads)
+        for point in result["points"]:
+            if point["pyrtl"]:
+                second = point["pyrtl"]
+                _print(
+                    f"PyRTL: {point['arch']} T={point['phases']} on {point['shape']}: "
+                    f"{second['mismatches']} mismatches in {second['vectors']} vectors, longest path "
+                    f"{second['critical_path_ps'] / 1000:.1f} ns in its 130 nm gate model"
+                )
         for point in result["skipped"]:
             _print(f"skipped: {point['arch']} T={point['phases']} on {point['shape']}: "
                    f"{point['reason']}")  # fmt: skip
@@ -295,9 +315,6 @@ def _point(point: dict[str, Any]) -> list[Any]:
     def shown(value: Any, digits: int = 0) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
 
-    tracks = "-"
-    if point["tracks_per_row"] is not None:
-        tracks = f"{point['tracks_per_row']} of {point['tracks_available']}"
     verified = {True: "yes", False: "WRONG", None: "-"}[point["verified"]]
     return [
         point["shape"],
@@ -309,7 +326,7 @@ def _point(point: dict[str, Any]) -> list[Any]:
         f"{point['transistors_per_weight']:.2f}",
         shown(point["logic_depth"]),
         shown(point["wires_per_input"], 2),
-        tracks + ("" if point["wirable"] else " !"),
+        _tracks(point),
         shown(point["energy_fj_per_weight"], 1),
         verified,
         "pareto" if point["pareto"] else "",
@@ -452,6 +469,16 @@ def _parser() -> argparse.ArgumentParser:
         default=24,
         choices=[24, 28],
         help="transistors of the full adder: 24 (inverting, default) or 28",
+    )
+    generate.add_argument(
+        "--slice-ports", type=int, default=7, metavar="P", help="ports of a slice of merged (7)"
+    )
+    generate.add_argument(
+        "--failure-rate",
+        type=float,
+        default=1e-6,
+        metavar="RATE",
+        help="slack of paper and merged: chance that a row of other weights does not fit (1e-6)",
     )
     generate.add_argument(
         "--exponent-values",

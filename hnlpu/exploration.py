@@ -9,7 +9,7 @@ verified, wirable point is at least as good in cycles and in transistors per wei
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from hnlpu.selection import BaseOptions, choose_base
 from hnlpu.silicon import ArraySilicon
 from hnlpu.sim.array import array_outputs
 from hnlpu.verification.activity import row_activity
+from hnlpu.verification.second_opinion import row_opinion
 from hnlpu.wiring import (
     clock_tree_transistors,
     repeater_transistors,
@@ -120,7 +121,7 @@ class _Task:
     arch: str
     phases: int
     cuts: int = 0
-    values: Mapping[str, Any] = field(default_factory=dict)
+    second_opinion: bool = False
 
 
 def explore(
@@ -145,8 +146,9 @@ def explore(
         ``points``: per point ``arch``, ``shape``, ``phases``, ``activation_bits``, ``exponent_values``,
         ``superblock``, ``cycles`` (initiation interval), ``latency_cycles``, ``transistors_per_weight``,
         ``split``, ``estimated`` (clock tree and repeaters, not in the netlist), ``logic_depth`` (two-input gates), ``adders_in_series``, ``wires_per_input``,
-        ``tracks_per_row``, ``tracks_available``, ``wirable``, ``toggles_per_weight``,
-        ``energy_fj_per_weight``, ``verified``, ``pareto``; ``skipped``: points that do not exist, and why.
+        ``tracks_per_row``, ``tracks_available``, ``wirable`` (None: not examined), ``toggles_per_weight``,
+        ``energy_fj_per_weight``, ``verified``, ``pyrtl`` (second opinion, one point per architecture),
+        ``pareto``; ``skipped``: points that do not exist, and why.
 
     Raises
     ------
@@ -168,6 +170,10 @@ def explore(
         assert source is not None
         subjects = list(_of_checkpoint(source, options, show))
     tasks = [task for subject in subjects for task in _tasks(subject, options)]
+    for arch in set(options.archs) - set(_BASELINES):  # PyRTL once per architecture
+        first = next((i for i, task in enumerate(tasks) if task.arch == arch), None)
+        if first is not None:
+            tasks[first] = replace(tasks[first], second_opinion=True)
     points: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, len(tasks))) as pool:
@@ -199,7 +205,7 @@ def mark_pareto(points: list[dict[str, Any]]) -> None:
     """Set ``pareto`` of every point, within its shape."""
 
     def counts(point: Mapping[str, Any]) -> bool:
-        return bool(point["wirable"] and point["verified"] is not False)
+        return point["wirable"] is not False and point["verified"] is not False
 
     def beats(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
         keys = ("cycles", "transistors_per_weight")
@@ -314,6 +320,7 @@ def _measure(task: _Task, plan: ArrayPlan) -> dict[str, Any]:
         "toggles_per_weight": None,
         "energy_fj_per_weight": None,
         "verified": None,
+        "pyrtl": None,
     }
     if options.liberty is not None:
         area = liberty_area_um2(plan, options.liberty)
@@ -336,6 +343,16 @@ def _measure(task: _Task, plan: ArrayPlan) -> dict[str, Any]:
             "energy_fj_per_weight": toggles * toggle_energy_fj()[1],
             "verified": bool((found.y == wanted).all()),
         }
+        if task.second_opinion:
+            opinion = row_opinion(metal, row, x)
+            wrong = int((np.asarray(opinion.y) != wanted).sum())
+            point["pyrtl"] = {
+                "vectors": len(x),
+                "mismatches": wrong,
+                "gates": opinion.n_gates,
+                "critical_path_ps": opinion.critical_path_ps,
+            }
+            point["verified"] = point["verified"] and not wrong
     return point
 
 
@@ -374,9 +391,10 @@ def _baseline(task: _Task) -> dict[str, Any]:
         "wires_per_input": float(bits),
         "tracks_per_row": None,
         "tracks_available": None,
-        "wirable": True,
+        "wirable": None,
         "logic_depth": None,
         "toggles_per_weight": None,
         "energy_fj_per_weight": None,
         "verified": None,
+        "pyrtl": None,
     }

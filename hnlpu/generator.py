@@ -354,6 +354,9 @@ def _write_manifest(
                 "y_bits": plan.y_bits,
                 "interval_cycles": plan.interval_cycles,
                 "latency_cycles": plan.latency_cycles,
+                "tracks_per_row": plan.tracks,
+                "tracks_available": plan.tracks_available,
+                "wirable": plan.tracks <= plan.tracks_available,
                 "n_matrices": used[plan.name],
                 "files": modules[plan.name],
             }

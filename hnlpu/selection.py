@@ -6,6 +6,7 @@ the base must hold, and from what the user asks for: an architecture and its par
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hnlpu.alignment import AlignedMatrix
 from hnlpu.base import ArrayPlan
@@ -37,6 +38,10 @@ class BaseOptions:
         Register cuts of a row's adders (``taps``).
     adder : int
         Transistors of the full adder, 24 or 28.
+    slice_ports : int
+        Ports of a slice (``merged``).
+    failure_rate : float
+        Chance that a row of other weights of the same statistics does not fit (``paper``, ``merged``).
     target : str or None
         ``area``: fewest transistors; ``latency``: fewest cycles; ``balanced``: smallest product of both.
         Only strips whose adders can be wired count.
@@ -48,6 +53,8 @@ class BaseOptions:
     exponent_values: int | None = None
     cuts: int = 0
     adder: int = 24
+    slice_ports: int = 7
+    failure_rate: float = 1e-6
     target: str | None = None
 
     def __post_init__(self) -> None:
@@ -134,16 +141,12 @@ def choose_base(
             magnitudes=magnitudes,
             block=first.block,
         )
-    kinds: dict[str, tuple[type[PaperPlan | MergedPlan], int]] = {
-        "paper": (PaperPlan, 1),
-        "merged": (MergedPlan, 4),
-    }
-    if options.arch not in kinds:
+    if options.arch not in ("paper", "merged"):
         raise HnlpuError(
             "unknown architecture",
             where="--arch",
             got=options.arch,
-            do=f"choose taps, {', '.join(kinds)}; cell and mac are baselines of hnlpu explore",
+            do="choose taps, paper or merged; cell and mac are baselines of hnlpu explore",
         )
     if options.target is not None or options.cuts:
         raise HnlpuError(
@@ -152,13 +155,20 @@ def choose_base(
             got=f"--target {options.target}" if options.target else f"--cuts {options.cuts}",
             do="choose --phases instead, or --arch taps",
         )
-    kind, phases = kinds[options.arch]
-    return kind.for_matrices(
+    common: dict[str, Any] = {
+        "activation_bits": options.activation_bits,
+        "exponent_values": exponent_values,
+        "magnitudes": magnitudes,
+        "block": first.block,
+        "adder": options.adder,
+        "failure_rate": options.failure_rate,
+    }
+    most = first.n_columns
+    if options.arch == "paper":
+        return PaperPlan.for_matrices(matrices, phases=min(options.phases or 1, most), **common)
+    return MergedPlan.for_matrices(
         matrices,
-        activation_bits=options.activation_bits,
-        phases=min(options.phases or phases, first.n_columns),
-        exponent_values=exponent_values,
-        magnitudes=magnitudes,
-        block=first.block,
-        adder=options.adder,
+        phases=min(options.phases or 4, most),
+        slice_ports=options.slice_ports,
+        **common,
     )

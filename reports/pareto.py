@@ -37,7 +37,7 @@ def pareto_chart(points: Sequence[Mapping[str, Any]], name: str = "explore") -> 
             for arch, colour in _COLOURS.items():
                 some = [p for p in own if p["arch"] == arch]
                 for wirable in (True, False):
-                    shown = [p for p in some if bool(p["wirable"]) == wirable]
+                    shown = [p for p in some if (p["wirable"] is not False) == wirable]
                     if shown:
                         axis.scatter([p["cycles"] for p in shown],
                                      [p["transistors_per_weight"] for p in shown], s=26, zorder=2,

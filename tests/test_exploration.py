@@ -36,11 +36,16 @@ def test_every_architecture_has_its_points(result):
         assert point["verified"] is (True if hardwired else None)
         assert (point["energy_fj_per_weight"] is not None) == hardwired
     assert any(point["pareto"] for point in points)
+    second = [point for point in points if point["pyrtl"]]
+    assert [point["arch"] for point in second] == ["taps", "paper", "merged"]
+    assert all(p["pyrtl"]["mismatches"] == 0 < p["pyrtl"]["critical_path_ps"] for p in second)
 
 
 def test_figures_are_those_of_the_base(result):
     plan = TapsPlan(4, 40, 4, 2, cuts=1)
-    (point,) = (p for p in result["points"] if (p["arch"], p["phases"], p["cuts"]) == ("taps", 2, 1))
+    (point,) = (
+        p for p in result["points"] if (p["arch"], p["phases"], p["cuts"]) == ("taps", 2, 1)
+    )
     silicon = count_base(plan)
     assert point["transistors_per_weight"] == silicon.transistors_per_weight
     assert point["cycles"] == plan.interval_cycles == 16
