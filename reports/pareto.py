@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from hnlpu.reports.chart import GRID, INK, MUTED, STYLE, Chart, panels, save
 
@@ -44,16 +44,21 @@ def pareto_chart(points: Sequence[Mapping[str, Any]], name: str = "explore") -> 
                                      facecolors=colour if wirable else "white", edgecolors=colour,
                                      label=arch if wirable else f"{arch}, not wirable")  # fmt: skip
                 for p in some:
-                    if arch not in ("cell", "mac"):
+                    if arch not in ("cell", "mac") and not p.get("cuts"):
                         axis.annotate(f"T={p['phases']}", (p["cycles"], p["transistors_per_weight"]),
                                       (4, 4), textcoords="offset points", fontsize=7,
                                       color=MUTED)  # fmt: skip
             axis.set_xscale("log")
             axis.set_yscale("log")
-            for scale in (axis.xaxis, axis.yaxis):
-                scale.set_major_formatter(ScalarFormatter())
-                scale.set_minor_formatter(NullFormatter())
-            axis.set_yticks([5, 10, 20, 50, 100, 200])
+            for scale, key in (
+                (axis.xaxis, "cycles"),
+                (axis.yaxis, "transistors_per_weight"),
+            ):
+                values = [p[key] for p in own]
+                scale.set_major_locator(FixedLocator(_ticks(min(values), max(values))))
+                scale.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                scale.set_minor_locator(NullLocator())
+            axis.margins(0.12)
             axis.set_title(f"{shape} (inputs x outputs)", fontsize=9, color=INK)
             axis.set_xlabel("cycles per vector")
             axis.set_ylabel("transistors per weight")
@@ -72,6 +77,13 @@ def pareto_chart(points: Sequence[Mapping[str, Any]], name: str = "explore") -> 
             if p["pareto"]
         )
         return save(figure, name, "Cycles and transistors per weight", text)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers from just below ``low`` to just above ``high``."""
+    steps = (1, 2, 5) if high / low > 12 else (1, 1.5, 2, 3, 4, 5, 7)
+    shown = [step * 10.0**power for power in range(-1, 6) for step in steps]
+    return [t for t in shown if low / 1.6 < t < high * 1.6]
 
 
 def _size(shape: str) -> int:
