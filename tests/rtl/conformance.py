@@ -52,17 +52,24 @@ class Case:
         return 1 << self.matrix.spread.bit_length()
 
 
-def draw(seed: int, *, most_columns: int, n_random: int) -> Case:
-    """The case of a seed: everything random, extremes likely."""
+def draw(seed: int, *, most_columns: int, n_random: int, **chosen: Any) -> Case:
+    """The case of a seed: everything random, extremes likely, unless ``chosen``.
+
+    ``chosen`` may hold rows, columns, magnitudes, bits, spread, kind, phases, cuts and adder.
+    """
     rng = np.random.default_rng([seed, most_columns])
-    magnitudes = CODEBOOKS[rng.integers(len(CODEBOOKS))]
-    rows = int(rng.integers(1, 6))
-    columns = int(rng.integers(1, most_columns + 1))
-    bits = int(rng.choice([2, 3, 4, 8]))
-    spread = int(rng.choice([0, 0, 1, 3]))
+
+    def choice(name: str, drawn: Any) -> Any:
+        return chosen.get(name, drawn)
+
+    magnitudes = choice("magnitudes", CODEBOOKS[rng.integers(len(CODEBOOKS))])
+    rows = choice("rows", int(rng.integers(1, 6)))
+    columns = choice("columns", int(rng.integers(1, most_columns + 1)))
+    bits = choice("bits", int(rng.choice([2, 3, 4, 8])))
+    spread = choice("spread", int(rng.choice([0, 0, 1, 3])))
     signed = np.array([0, *magnitudes, *(-m for m in magnitudes)])
     multiples = rng.choice(signed, (rows, columns))
-    kind = rng.integers(4)
+    kind = choice("kind", int(rng.integers(4)))
     if kind == 0:  # the row that overflows first, and its opposite
         multiples[0] = -magnitudes[-1]
         multiples[-1] = magnitudes[-1]
@@ -81,9 +88,9 @@ def draw(seed: int, *, most_columns: int, n_random: int) -> Case:
         matrix,
         magnitudes,
         bits,
-        min(int(rng.integers(1, 5)), columns),
-        int(rng.choice([0, 0, 1, 3])),
-        int(rng.choice([24, 24, 28])),
+        min(choice("phases", int(rng.integers(1, 5))), columns),
+        choice("cuts", int(rng.choice([0, 0, 1, 3]))),
+        choice("adder", int(rng.choice([24, 24, 28]))),
         x,
         array_outputs(weights, matrix.row_exponents, x),
     )

@@ -3,13 +3,25 @@
 import numpy as np
 import pytest
 from arrays import run
-from conformance import BASELINES, HARDWIRED, Case, build, draw, mac_loading, mac_plan
+from conformance import (
+    BASELINES,
+    CODEBOOKS,
+    HARDWIRED,
+    Case,
+    build,
+    draw,
+    mac_loading,
+    mac_plan,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from streams import run_streams
 
 from hnlpu.rtl.cell_array import CellArray
 from hnlpu.rtl.mac_array import MacArray
 
 N_CASES = 12
+N_EXAMPLES = 20
 N_MORE = 16  # make check-all
 
 
@@ -34,6 +46,36 @@ def results(simulate, case: Case, arch: str, seed: int) -> np.ndarray:
 def test_a_case(simulate, arch, seed):
     case = draw(seed, most_columns=12, n_random=25)
     assert results(simulate, case, arch, seed).tolist() == case.y.tolist()
+
+
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+@settings(
+    deadline=None,
+    max_examples=N_EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    seed=st.integers(0, 2**32),
+    chosen=st.fixed_dictionaries(
+        {
+            "rows": st.integers(1, 3),
+            "columns": st.integers(1, 10),
+            "magnitudes": st.sampled_from(CODEBOOKS)
+            | st.sets(st.integers(1, 40), min_size=1, max_size=12).map(
+                lambda values: tuple(sorted(values))
+            ),
+            "bits": st.integers(2, 6),
+            "spread": st.integers(0, 3),
+            "kind": st.integers(0, 3),
+            "phases": st.integers(1, 4),
+            "cuts": st.integers(0, 3),
+            "adder": st.sampled_from([24, 28]),
+        }
+    ),
+)
+def test_any_shape_and_codebook(simulate, arch, seed, chosen):
+    case = draw(seed, most_columns=10, n_random=10, **chosen)
+    assert results(simulate, case, arch, seed % 1000).tolist() == case.y.tolist()
 
 
 @pytest.mark.slow
