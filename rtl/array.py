@@ -19,8 +19,6 @@ from hnlpu.rtl.structure import Instance, Port, Structure, concat
 
 __all__ = ["array_ports", "base_modules"]
 
-_TO_ROWS = ("first", "shift", "stay", "sign", "enable")
-
 
 def array_ports(plan: ArrayPlan) -> list[Port]:
     """Ports of the base, in order. ``x`` and ``y`` are packed, element 0 in the low bits.

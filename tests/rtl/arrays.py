@@ -1,11 +1,10 @@
 """Whole arrays in Amaranth's simulator: a base of any architecture, wired as its metal would be."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
+from streams import Run, Stall, run_streams
 
 from hnlpu.alignment import AlignedMatrix
 from hnlpu.base import ArrayPlan
@@ -24,7 +23,8 @@ class Array(Elaboratable):
         self.x = Signal(base.n_columns * base.activation_bits)
         self.x_valid, self.x_ready = Signal(), Signal()
         self.y_valid, self.y_ready = Signal(), Signal()
-        self.y = [Signal(base.y_bits, name=f"y_{row}") for row in range(base.n_rows)]
+        self.y = Signal(base.n_rows * base.y_bits)
+        self.plan = base
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -62,66 +62,13 @@ class Array(Elaboratable):
             for name in row.signature.members:
                 if name not in ("pins", "locals", "y"):
                     m.d.comb += getattr(row, name).eq(getattr(control, name))
-            m.d.comb += self.y[n].eq(row.y)
+            m.d.comb += self.y[n * base.y_bits :][: base.y_bits].eq(row.y)
         return m
-
-
-@dataclass
-class Run:
-    """Results (n_vectors, n_rows) and the cycles in which vectors were offered and results came."""
-
-    y: np.ndarray
-    offered: list[int]  # first cycle in which the vector was offered
-    valid: list[int]  # first cycle in which the result was
-
-
-Stall = Callable[[int], int]
 
 
 def run(simulate: Any, metal: MetalPlan, x: np.ndarray, x_stall: Stall, y_stall: Stall) -> Run:
     """Offer vector ``k`` after ``x_stall(k)`` idle cycles, take result ``k`` after ``y_stall(k)``."""
-    base = metal.base
-    dut = Array(metal)
-    n_bits = base.activation_bits
-    packed = [sum((int(v) % (1 << n_bits)) << (n_bits * i) for i, v in enumerate(row)) for row in x]
-    seen = Run(np.zeros((len(x), base.n_rows), dtype=np.int64), [], [])
-
-    async def bench(ctx: Any) -> None:
-        x_wait, y_wait, taken, sent, waiting = x_stall(0), y_stall(0), 0, 0, False
-        limit = sum(base.latency_cycles + 2 + x_stall(k) + y_stall(k) for k in range(len(x)))
-        for cycle in range(limit):
-            sending = sent < len(x) and x_wait == 0
-            if sending and len(seen.offered) == sent:
-                seen.offered.append(cycle)
-            ctx.set(dut.x_valid, sending)
-            ctx.set(dut.x, packed[sent] if sending else 0)
-            valid = ctx.get(dut.y_valid)
-            assert not (waiting and not valid), "a result was withdrawn"
-            ctx.set(dut.y_ready, valid and y_wait == 0)
-            if valid:
-                values = np.array([ctx.get(y) for y in dut.y], dtype=np.int64)
-                values -= (values >> (base.y_bits - 1)) << base.y_bits
-                if not waiting:
-                    seen.valid.append(cycle)
-                    seen.y[taken] = values
-                assert seen.y[taken].tolist() == values.tolist(), "a waiting result changed"
-            if sending and ctx.get(dut.x_ready):
-                sent += 1
-                x_wait = x_stall(sent)
-            elif x_wait:
-                x_wait -= 1
-            if valid and y_wait == 0:
-                taken, waiting = taken + 1, False
-                y_wait = y_stall(taken)
-                if taken == len(x):
-                    return
-            elif valid:
-                waiting, y_wait = True, y_wait - 1
-            await ctx.tick()
-        raise AssertionError(f"{taken} of {len(x)} results after {limit} cycles")
-
-    simulate(dut, bench)
-    return seen
+    return run_streams(simulate, Array(metal), x, metal.base.n_rows, x_stall, y_stall)
 
 
 def random_matrix(base: ArrayPlan, rng: np.random.Generator) -> AlignedMatrix:

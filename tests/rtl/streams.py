@@ -1,10 +1,22 @@
 """The streams of an array as one component, in Amaranth's simulator."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from arrays import Run, Stall
+
+
+@dataclass
+class Run:
+    """Results (n_vectors, n_rows) and the cycles in which vectors were offered and results came."""
+
+    y: np.ndarray
+    offered: list[int]  # first cycle in which the vector was offered
+    valid: list[int]  # first cycle in which the result was
+
+
+Stall = Callable[[int], int]
 
 
 def run_streams(
