@@ -1,7 +1,6 @@
 """Estimate: count the silicon of every array of a model and hand it to the cost model."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hnlpu.costmodel.estimate import estimate as cost
 from hnlpu.costmodel.presets import preset
 from hnlpu.families import find_tensors
 from hnlpu.matrices import load_matrix
-from hnlpu.model import ModelShape, read_model_shape
+from hnlpu.model import ModelShape, model_from_dict, read_model_shape
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.synthesis import count_base
 from hnlpu.selection import BaseOptions, taps_base
@@ -49,8 +48,7 @@ def estimate(
     if (path / "manifest.json").is_file():
         manifest = read_manifest(path)
         plans = [plan_from_dict(base["parameters"]) for base in manifest["bases"]]
-        names = [field.name for field in fields(ModelShape)]
-        shape = ModelShape(**{name: manifest["model"][name] for name in names})
+        shape = model_from_dict(manifest["model"])
         result = _estimate(shape, plans, show)
         write_json(path / "estimate.json", result)
         return result

@@ -1,14 +1,21 @@
 """The shape of a language model, read from a Hugging Face ``config.json`` alone."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hnlpu.errors import HnlpuError
 
-__all__ = ["FAMILIES", "LinearShape", "ModelShape", "read_model_shape"]
+__all__ = [
+    "FAMILIES",
+    "LinearShape",
+    "ModelShape",
+    "RopeShape",
+    "model_from_dict",
+    "read_model_shape",
+]
 
 #: ``model_type`` of each supported family.
 FAMILIES = {"gpt_oss": "gpt-oss", "llama": "llama"}
@@ -51,8 +58,44 @@ class LinearShape:
 
 
 @dataclass(frozen=True, slots=True)
+class RopeShape:
+    """Rotary embedding of a model.
+
+    Attributes
+    ----------
+    theta : float
+        Base of the wavelengths.
+    factor : float
+        YaRN stretches positions by it; 1 is the plain embedding.
+    original_context : int
+        Positions the model was trained on before YaRN.
+    beta_fast, beta_slow : float
+        Rotations within ``original_context`` between which YaRN blends.
+    truncate : bool
+        Round the blend's ends to whole dimensions.
+    """
+
+    theta: float = 10000.0
+    factor: float = 1.0
+    original_context: int = 4096
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ModelShape:
-    """Dimensions of a model; everything the cost model needs to know of it."""
+    """Dimensions and constants of a model, from its configuration alone.
+
+    Attributes
+    ----------
+    windows : tuple of int or None
+        Positions that each layer's attention sees; None sees all.
+    norm_epsilon : float
+        Added to the mean square of a normalised vector.
+    swiglu_limit : float or None
+        Clamp of gate and up before the gpt-oss activation; None is plain SwiGLU.
+    """
 
     name: str
     family: str
@@ -68,6 +111,12 @@ class ModelShape:
     tied_embedding: bool
     max_context: int
     sliding_window: int | None
+    windows: tuple[int | None, ...] = ()
+    norm_epsilon: float = 1e-5
+    rope: RopeShape = RopeShape()
+    swiglu_limit: float | None = None
+    bos_token: int | None = None
+    eos_tokens: tuple[int, ...] = ()
 
     @property
     def is_moe(self) -> bool:
@@ -151,6 +200,17 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
             )
         return value
 
+    def number(key: str, default: float) -> float:
+        value = config.get(key, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+            raise HnlpuError(
+                "missing or impossible value",
+                where=f"{where}: {key}",
+                got=repr(value),
+                do="expected a positive number",
+            )
+        return float(value)
+
     is_moe = model_type == "gpt_oss"
     hidden, n_heads = integer("hidden_size"), integer("num_attention_heads")
     n_kv_heads = integer("num_key_value_heads", n_heads)
@@ -174,11 +234,13 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
             got=repr(config["hidden_act"]),
             do="the llama family is built with silu",
         )
-    window = config.get("sliding_window")
+    window = integer("sliding_window") if config.get("sliding_window") is not None else None
+    n_layers = integer("num_hidden_layers")
+    eos = config.get("eos_token_id")
     return ModelShape(
         name=name,
         family=FAMILIES[model_type],
-        n_layers=integer("num_hidden_layers"),
+        n_layers=n_layers,
         hidden=hidden,
         intermediate=integer("intermediate_size"),
         n_heads=n_heads,
@@ -189,8 +251,70 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
         experts_per_token=chosen,
         tied_embedding=bool(config.get("tie_word_embeddings", False)),
         max_context=integer("max_position_embeddings", 2048),
-        sliding_window=integer("sliding_window") if window is not None else None,
+        sliding_window=window,
+        windows=_windows(config, where, n_layers, window, is_moe),
+        norm_epsilon=number("rms_norm_eps", 1e-5),
+        rope=_rope(config, where, number),
+        swiglu_limit=number("swiglu_limit", 7.0) if is_moe else None,
+        bos_token=config.get("bos_token_id"),
+        eos_tokens=() if eos is None else tuple(eos) if isinstance(eos, list) else (eos,),
     )
+
+
+def _windows(
+    config: Mapping[str, Any], where: str, n_layers: int, window: int | None, is_moe: bool
+) -> tuple[int | None, ...]:
+    """Window of every layer, from ``layer_types`` or the family's habit."""
+    kinds = {"sliding_attention": window, "full_attention": None}
+    types = config.get("layer_types")
+    if types is None:
+        default = ("sliding_attention", "full_attention") if is_moe else ("full_attention",)
+        types = [default[layer % len(default)] for layer in range(n_layers)]
+    bad = [kind for kind in types if kind not in kinds] if isinstance(types, list) else [types]
+    if bad or len(types) != n_layers or (window is None and "sliding_attention" in types):
+        raise HnlpuError(
+            "layer types do not fit the model",
+            where=f"{where}: layer_types",
+            got=repr(bad[0]) if bad else f"{len(types)} for {n_layers} layers, window {window}",
+            do="one of sliding_attention (with sliding_window) or full_attention per layer",
+        )
+    return tuple(kinds[kind] for kind in types)
+
+
+def _rope(config: Mapping[str, Any], where: str, number: Callable[..., float]) -> RopeShape:
+    """Rotary embedding, from ``rope_parameters`` or ``rope_scaling`` and ``rope_theta``."""
+    given = dict(config.get("rope_scaling") or {}) | dict(config.get("rope_parameters") or {})
+    theta = number("rope_theta", given.get("rope_theta", 10000.0))
+    if given.get("rope_type", given.get("type", "default")) != "yarn":
+        return RopeShape(theta)
+    try:
+        return RopeShape(
+            theta,
+            float(given["factor"]),
+            int(
+                given.get(
+                    "original_max_position_embeddings", config.get("initial_context_length", 4096)
+                )
+            ),
+            float(given.get("beta_fast") or 32.0),
+            float(given.get("beta_slow") or 1.0),
+            bool(given.get("truncate", True)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise HnlpuError(
+            "rotary embedding is incomplete",
+            where=f"{where}: rope_scaling",
+            got=f"{type(error).__name__}: {error}",
+            do="yarn needs factor, and takes original_max_position_embeddings, beta_fast, beta_slow",
+        ) from error
+
+
+def model_from_dict(values: Mapping[str, Any]) -> ModelShape:
+    """The inverse of ``dataclasses.asdict``, as a manifest holds it."""
+    given = dict(values)
+    given["windows"], given["eos_tokens"] = tuple(given["windows"]), tuple(given["eos_tokens"])
+    given["rope"] = RopeShape(**given["rope"])
+    return ModelShape(**given)
 
 
 def _check_rope(config: Mapping[str, Any], where: str) -> None:

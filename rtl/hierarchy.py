@@ -47,6 +47,10 @@ class SharedComponent(wiring.Component):
         """Name of the Verilog module; equal names must mean equal modules."""
         raise NotImplementedError
 
+    def text(self) -> str | None:
+        """Verilog of the module where it is written by hand (memories); None leaves it to Amaranth."""
+        return None
+
 
 class Library:
     """The "platform" that collects shared components while Verilog is emitted."""
@@ -86,6 +90,10 @@ class Library:
                 name = component.module_name
                 if name not in written:
                     written.add(name)
+                    by_hand = component.text()
+                    if by_hand is not None:
+                        yield name, by_hand
+                        continue
                     reset_less = "rst" not in component.clock_ports
                     text = verilog.convert(
                         component,
