@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hnlpu.demonstration import demo
     from hnlpu.estimation import estimate, estimate_preset
+    from hnlpu.evaluation import EvaluateOptions, evaluate
     from hnlpu.exploration import ExploreOptions, explore
     from hnlpu.generator import GenerateOptions, generate
     from hnlpu.inspection import inspect
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "EvaluateOptions",
     "ExploreOptions",
     "GenerateOptions",
     "demo",
     "estimate",
     "estimate_preset",
+    "evaluate",
     "explore",
     "generate",
     "inspect",
@@ -47,11 +50,13 @@ if not Path(__file__).with_name("rtl").is_dir() and (_checkout / "rtl" / "__init
     __path__.append(str(_checkout))
 
 _HOME = {
+    "EvaluateOptions": "hnlpu.evaluation",
     "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
     "demo": "hnlpu.demonstration",
     "estimate": "hnlpu.estimation",
     "estimate_preset": "hnlpu.estimation",
+    "evaluate": "hnlpu.evaluation",
     "explore": "hnlpu.exploration",
     "generate": "hnlpu.generator",
     "inspect": "hnlpu.inspection",

@@ -1,9 +1,12 @@
 """Where a chip's weights and constants come from: a bundle on disk, or a checkpoint."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -15,25 +18,49 @@ from hnlpu.errors import HnlpuError
 from hnlpu.families import find_tensors
 from hnlpu.formats import parse_format
 from hnlpu.matrices import load_matrix
-from hnlpu.model import model_from_dict
+from hnlpu.model import ModelShape, model_from_dict
 from hnlpu.numerics import Numerics
 from hnlpu.progress import Progress, Silent
 
-__all__ = ["chip_from_bundle", "chip_from_checkpoint"]
+__all__ = [
+    "ModelWeights",
+    "bundle_numerics",
+    "chip_from_bundle",
+    "chip_from_checkpoint",
+    "weights_from_bundle",
+    "weights_from_checkpoint",
+]
 
 
-def chip_from_checkpoint(
-    checkpoint: Checkpoint,
-    numerics: Numerics,
-    quantize: str | None = None,
-    progress: Progress | None = None,
-) -> Chip:
-    """The chip that ``generate`` would make of a checkpoint.
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelWeights:
+    """What is hardwired and what is booted, before any grid of the numerics.
+
+    Attributes
+    ----------
+    shape : ModelShape
+    constants : mapping of str to array
+        Tensors by their names in the checkpoint, in their stored precision.
+    matrices : mapping of str to MatrixWeights
+    """
+
+    shape: ModelShape
+    constants: Mapping[str, npt.NDArray[np.generic]]
+    matrices: Mapping[str, MatrixWeights]
+
+    def chip(self, numerics: Numerics) -> Chip:
+        """The weights on the grids of ``numerics``."""
+        return build_chip(self.shape, numerics, self.constants, self.matrices)
+
+
+def weights_from_checkpoint(
+    checkpoint: Checkpoint, quantize: str | None = None, progress: Progress | None = None
+) -> ModelWeights:
+    """The weights that ``generate`` would wire.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    numerics : Numerics
     quantize : str, optional
         Format the weights are rounded to; without it they must be on the MXFP4 grid.
     progress : Progress, optional
@@ -62,11 +89,48 @@ def chip_from_checkpoint(
         matrices[source.name] = MatrixWeights(values, aligned.row_exponents, aligned.row_scales)
     show("read", len(tensors.matrices), len(tensors.matrices))
     constants = {name: checkpoint.read(name) for name in tensors.constants}
-    return build_chip(checkpoint.shape, numerics, constants, matrices)
+    return ModelWeights(checkpoint.shape, constants, matrices)
+
+
+def weights_from_bundle(bundle: str | Path) -> ModelWeights:
+    """The weights of a bundle, from its manifest, reference weights and boot image.
+
+    Raises
+    ------
+    HnlpuError
+        Not a bundle, or a damaged one.
+    """
+    folder = Path(bundle)
+    manifest = read_manifest(folder)
+    try:
+        shape = model_from_dict(manifest["model"])
+        reference = load_file(folder / "reference.safetensors")
+        boot: dict[str, Any] = load_file(folder / "boot.safetensors")
+        matrices = {
+            entry["name"]: MatrixWeights(
+                reference[f"{entry['name']}.weights"],
+                reference[f"{entry['name']}.row_exponents"],
+                boot.get(f"{entry['name']}.row_scales"),
+            )
+            for entry in manifest["matrices"]
+        }
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    return ModelWeights(shape, boot, matrices)
+
+
+def chip_from_checkpoint(
+    checkpoint: Checkpoint,
+    numerics: Numerics,
+    quantize: str | None = None,
+    progress: Progress | None = None,
+) -> Chip:
+    """The chip that ``generate`` would make of a checkpoint; see :func:`weights_from_checkpoint`."""
+    return weights_from_checkpoint(checkpoint, quantize, progress).chip(numerics)
 
 
 def chip_from_bundle(bundle: str | Path, numerics: Numerics | None = None) -> Chip:
-    """The chip that a bundle holds, from its manifest, reference weights and boot image.
+    """The chip that a bundle holds.
 
     Parameters
     ----------
@@ -79,26 +143,29 @@ def chip_from_bundle(bundle: str | Path, numerics: Numerics | None = None) -> Ch
     HnlpuError
         Not a bundle, or a damaged one.
     """
+    weights = weights_from_bundle(bundle)
+    return weights.chip(numerics or bundle_numerics(bundle))
+
+
+def bundle_numerics(bundle: str | Path) -> Numerics:
+    """Numerics that a bundle was generated with.
+
+    Raises
+    ------
+    HnlpuError
+        Not a bundle, or a damaged one.
+    """
     folder = Path(bundle)
-    manifest = read_manifest(folder)
     try:
-        shape = model_from_dict(manifest["model"])
-        own = numerics or Numerics.from_dict(manifest["numerics"])
-        reference = load_file(folder / "reference.safetensors")
-        boot: dict[str, Any] = load_file(folder / "boot.safetensors")
-        matrices = {
-            entry["name"]: MatrixWeights(
-                reference[f"{entry['name']}.weights"],
-                reference[f"{entry['name']}.row_exponents"],
-                boot.get(f"{entry['name']}.row_scales"),
-            )
-            for entry in manifest["matrices"]
-        }
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise HnlpuError(
-            "bundle is damaged, or of another version",
-            where=str(folder),
-            got=f"{type(error).__name__}: {error}",
-            do="generate the bundle again",
-        ) from error
-    return build_chip(shape, own, boot, matrices)
+        return Numerics.from_dict(read_manifest(folder)["numerics"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> HnlpuError:
+    return HnlpuError(
+        "bundle is damaged, or of another version",
+        where=str(folder),
+        got=f"{type(error).__name__}: {error}",
+        do="generate the bundle again",
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import hnlpu
 from hnlpu.errors import HnlpuError
 from hnlpu.formats import format_names
+from hnlpu.numerics import Numerics, change_numerics
 from hnlpu.progress import Progress, Silent
 
 __all__ = ["main"]
@@ -26,6 +27,9 @@ typical use:
   hnlpu generate CKPT -o DIR                   base and metal Verilog (add --quantize mxfp4 if asked to)
   hnlpu readback DIR CKPT                      weights read back from the Verilog, compared
   hnlpu verify DIR                             every array on Verilator against the integer twin
+  hnlpu verify DIR --level chip                the whole chip, token by token
+  hnlpu run DIR --prompt TEXT -n 40            the chip goes on from a prompt, on Verilator
+  hnlpu evaluate CKPT | DIR                    distance to floating point, text, exact answers
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu estimate DIR | --model gpt-oss-120b    transistors, area, masks, speed, energy
   hnlpu report DIR -o OUT                      one HTML page of it all
@@ -139,7 +143,6 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         quantize=args.quantize,
         base=BaseOptions(
             arch=args.arch,
-            activation_bits=args.activation_bits,
             phases=args.phases,
             exponent_values=args.exponent_values,
             cuts=args.cuts,
@@ -149,6 +152,8 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             target=args.target,
         ),
         requantize=args.requantize,
+        numerics=_numerics(args),
+        context=args.context,
     )
     manifest = hnlpu.generate(
         args.checkpoint, args.out, options, base=args.base, force=args.force, progress=show
@@ -170,7 +175,22 @@ def _generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         _print(
             f"{totals['weights']:,} weights in {totals['matrices']} matrices wired in {args.out}"
         )
+        chip = manifest["chip"]
+        _print(
+            f"chip: {chip['blocks']} blocks, {chip['streams']} streams, context {chip['context']}, "
+            f"{chip['boot_words']:,} boot words"
+        )
     return manifest, 0
+
+
+def _numerics(args: argparse.Namespace) -> Numerics:
+    """Widths from ``--activation-bits``, ``--kv-bits`` and ``--set``."""
+    return change_numerics(
+        Numerics(),
+        activation_bits=args.activation_bits,
+        kv_bits=args.kv_bits,
+        settings=args.set,
+    )
 
 
 def _tracks(entry: dict[str, Any]) -> str:
@@ -205,6 +225,8 @@ def _readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def _verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    if args.level == "chip":
+        return _verify_chip(args, show)
     result = hnlpu.verify(
         args.bundle,
         n_random=args.vectors,
@@ -228,6 +250,165 @@ def _verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{result['mutants_killed']} of {result['mutants']} mutants caught"
         )
     return result, 0 if ok else 1
+
+
+def _verify_chip(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    result = hnlpu.verify_chip(
+        args.bundle,
+        n_sequences=args.sequences,
+        n_tokens=args.tokens,
+        seed=args.seed,
+        full_context=args.full_context,
+        progress=show,
+    )
+    if not args.json:
+        for check in result["protocol"]:
+            if not check["ok"]:
+                _print(f"FAILED {check['check']}: expected {check['expected']}, got {check['got']}")
+        if result["first_mismatch"]:
+            _print(f"FAILED first difference: {result['first_mismatch']}")
+        build = result["build"]
+        _print(
+            f"{result['sequences']} sequences, {result['tokens']} tokens, {result['vectors']} vectors "
+            f"of logits compared: {result['mismatches']} mismatches; {len(result['protocol'])} protocol "
+            f"checks, {result['protocol_failures']} failed\n"
+            f"{build['arrays']} arrays ({build['cached']} cached) and the chip built in "
+            f"{build['seconds']} s; {result['cycles']:,} cycles, {result['cycles_per_s']:,} per second"
+        )
+    return result, 1 if result["mismatches"] or result["protocol_failures"] else 0
+
+
+def _run(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.running import RunOptions
+
+    streamed = sys.stdout if not args.json else None
+    result = hnlpu.run(
+        args.bundle,
+        RunOptions(
+            prompt=args.prompt,
+            tokens=args.tokens,
+            n_new=args.n,
+            backend=args.backend,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            seed=args.seed,
+            trace=Path(args.trace) if args.trace else None,
+        ),
+        stream=streamed,
+        progress=show,
+    )
+    if not args.json:
+        speed = f", {result['cycles']:,} cycles" if result["cycles"] else ""
+        sys.stderr.write(
+            f"{len(result['tokens'])} tokens in {result['seconds']} s on {result['backend']}{speed}\n"
+        )
+    return result, 0
+
+
+def _evaluate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.evaluation import EvaluateOptions, write_sweep
+
+    if args.out is not None and not args.sweep:
+        raise HnlpuError(
+            "nothing to write", where="-o", got="no --sweep", do="add --sweep, or leave -o out"
+        )
+    options = EvaluateOptions(
+        quantize=args.quantize,
+        activation_bits=args.activation_bits,
+        kv_bits=args.kv_bits,
+        settings=args.set,
+        reference=Path(args.reference) if args.reference else None,
+        text=Path(args.text) if args.text else None,
+        context=args.context,
+        sweep=args.sweep,
+        transformers=args.transformers,
+    )
+    result = hnlpu.evaluate(args.source, options, progress=show)
+    if args.out is not None:
+        write_sweep(result, Path(args.out), force=args.force)
+    if not args.json:
+        _print_evaluation(result)
+        if args.out is not None:
+            _print(f"wrote {Path(args.out) / 'evaluate.json'} and sweep.png")
+    return result, 0
+
+
+def _measure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _print_evaluation(result: dict[str, Any]) -> None:
+    figures = ("logit_rmse", "top1_agreement", "router_agreement", "logit_rmse_same_experts")
+    heads = ("sequences", "beside", "positions", "logit RMSE", "top-1", "same experts",
+             "RMSE there", "numerics RMSE", "float64 RMSE")  # fmt: skip
+    _table(
+        [
+            (row["sequences"], row["beside"], row["n_positions"],
+             *(_measure(row[key]) for key in (*figures, "numerics_rmse")), f"{row['floating_rmse']:.2g}")
+            for row in result["rows"]
+        ],
+        heads,
+    )  # fmt: skip
+    for row in result["transformers"] or ():
+        _print(
+            f"transformers, {row['sequences']}: logit RMSE of the twin {row['logit_rmse']:.4f}, "
+            f"of float64 {row['float64_rmse']:.2g}; top-1 agreement {row['top1_agreement']:.4f}"
+        )
+    _print("\nsignal to noise in dB, beside float64 with the same weights")
+    layers = list(dict.fromkeys(row["layer"] for row in result["arrays"]))
+    streams = dict.fromkeys(row["stream"] for row in result["arrays"])
+    ratios = {(row["stream"], row["layer"]): row["snr_db"] for row in result["arrays"]}
+    rows = [
+        (stream, *(f"{r:.1f}" if (r := ratios.get((stream, layer))) else "" for layer in layers))
+        for stream in streams
+    ]
+    _table(rows, ("stream", *layers))
+    small = {row["bits"]: row["snr_db"] for row in result["outlier"]["rows"]}
+    shown = "  ".join(f"{bits}: {ratio:.1f}" for bits, ratio in small.items() if ratio is not None)
+    _print(f"\nbeside a channel of {result['outlier']['sigmas']:.0f} sigma, by activation bits: "
+           f"{shown} dB")  # fmt: skip
+    clipped = result["saturations"]
+    _print("saturated: " + (", ".join(f"{k} {v:,}" for k, v in clipped.items()) or "nothing"))
+    if result["text"] is not None:
+        _print_text(result["text"])
+    if result["sweep"] is not None:
+        _print()
+        _table(
+            [(f"{row['field']}{' *' if row['default'] else ''}", row["value"],
+              *(_measure(row[key]) for key in figures)) for row in result["sweep"]],
+            ("field", "value", "logit RMSE", "top-1", "same experts", "RMSE there"),
+        )  # fmt: skip
+
+
+def _print_text(text: dict[str, Any]) -> None:
+    _print(f"\n{text['file']}: " + (
+        "problems, answered greedily" if text["kind"] == "problems" else
+        f"{text['tokens']:,} tokens in windows of {text['context']}"
+    ))  # fmt: skip
+    for name in ("twin", "floating", "original"):
+        if name not in text:
+            continue
+        own = text[name]
+        if text["kind"] == "problems":
+            found = f"{own['exact']:,} of {own['problems']:,} exact ({100 * own['accuracy']:.2f} %)"
+        else:
+            found = (
+                f"{own['bits_per_token']:.4f} bits per token, perplexity {own['perplexity']:.3f}, "
+                f"top-1 {own['top1']:.4f}"
+            )
+        _print(f"{name:<10} {found}, {own['seconds']:.2f} s")
+        for wrong in own.get("wrong", ())[:3]:
+            _print(f"  wrong: {wrong['problem']}{wrong['got']} instead of {wrong['answer']}")
+
+
+def _token_list(text: str) -> list[int]:
+    """``1,2,3`` as tokens."""
+    try:
+        return [int(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of tokens, such as 1,403,407"
+        ) from None
 
 
 def _estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
@@ -416,6 +597,25 @@ def _parser() -> argparse.ArgumentParser:
             "--phases", type=int, default=phases, metavar="T", help="inputs that share a port (3)"
         )
 
+    def numerics(sub: argparse.ArgumentParser, *, own: bool = False) -> None:
+        """``own``: what is not given is the bundle's."""
+        default = "the bundle's, or 8" if own else "8"
+        sub.add_argument(
+            "--activation-bits", default=None if own else "8", metavar="A",
+            help=f"width of array inputs ({default}), and of single ones: 8,down=10,o=9",
+        )  # fmt: skip
+        sub.add_argument(
+            "--kv-bits", type=int, default=None if own else 8, metavar="B",
+            help=f"width of keys and values ({default})",
+        )  # fmt: skip
+        sub.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME=N",
+            help="another width (docs/numerics.md)",
+        )
+
     demo = verb(
         "demo",
         _demo,
@@ -444,7 +644,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     checkpoint(generate)
     out(generate, "receives the bundle")
-    widths(generate, None)
+    numerics(generate)
+    generate.add_argument(
+        "--context",
+        type=int,
+        metavar="N",
+        help="positions of the KV cache (the model's, up to 4096)",
+    )
+    generate.add_argument("--phases", type=int, metavar="T", help="inputs that share a port (3)")
     generate.add_argument(
         "--quantize",
         metavar="FORMAT",
@@ -504,6 +711,19 @@ def _parser() -> argparse.ArgumentParser:
         "Corner, one-hot and random vectors, at full speed and with random stalls.",
     )
     verify.add_argument("bundle", help="folder written by generate")
+    verify.add_argument(
+        "--level", choices=["array", "chip"], default="array",
+        help="every array by itself (default), or the whole chip through its host port",
+    )  # fmt: skip
+    verify.add_argument(
+        "--sequences", type=int, default=6, metavar="N", help="chip: random prompts (6)"
+    )
+    verify.add_argument(
+        "--tokens", type=int, default=12, metavar="N", help="chip: tokens of the longest (12)"
+    )
+    verify.add_argument(
+        "--full-context", action="store_true", help="chip: also fill the whole context"
+    )
     verify.add_argument("--vectors", type=int, default=16, metavar="N", help="random vectors (16)")
     verify.add_argument("--seed", type=int, default=0, help="of vectors, stalls and mutants (0)")
     verify.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
@@ -512,6 +732,72 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write waves (VCD; FST with the lz4 headers); slow on large arrays",
     )
+    run = verb(
+        "run",
+        _run,
+        "let a chip go on from a prompt, on its RTL or on the twin",
+        "Tokens appear as they come. The first RTL run compiles every array (kept in the cache folder, "
+        "$HNLPU_CACHE), later ones only what changed.",
+    )
+    run.add_argument("bundle", help="folder written by generate")
+    given = run.add_mutually_exclusive_group(required=True)
+    given.add_argument("--prompt", metavar="TEXT", help="text; needs the model's tokenizer")
+    given.add_argument("--tokens", type=_token_list, metavar="IDS", help="tokens: 1,403,407")
+    run.add_argument("-n", type=int, default=32, metavar="N", help="tokens to generate (32)")
+    run.add_argument(
+        "--backend", choices=["rtl", "sim"], default="rtl",
+        help="rtl: the emitted Verilog on Verilator (default); sim: the integer twin",
+    )  # fmt: skip
+    run.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T", help="0 takes the likeliest (0)"
+    )
+    run.add_argument("--top-k", type=int, default=0, metavar="K", help="of the K likeliest; 0: all")
+    run.add_argument("--seed", type=int, default=1, help="of the sampler (1)")
+    run.add_argument(
+        "--trace", metavar="DIR", help="write every stream of every token there, as trace.npz"
+    )
+    evaluate = verb(
+        "evaluate",
+        _evaluate,
+        "how far the chip's integers are from floating point",
+        "Logits, every array, expert routing, saturations, and a planted outlier; with --text also "
+        "perplexity, or exact answers. The twin computes what the chip does, bit for bit.",
+    )
+    evaluate.add_argument("source", help="checkpoint, or a bundle with its own numerics")
+    evaluate.add_argument(
+        "--quantize",
+        metavar="FORMAT",
+        help=f"allow rounding of weights that are not on the grid: {format_names()}",
+    )
+    numerics(evaluate, own=True)
+    evaluate.add_argument(
+        "--reference", metavar="NPZ",
+        help="ids, logits, answer_mask or lengths, and the same with _short (reference.npz of the "
+        "checkpoint, else what the model itself writes)",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--text", metavar="FILE",
+        help="a text: bits per token; or lines of problem=answer: exact answers",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--context",
+        type=int,
+        metavar="N",
+        help="tokens of a window of text (the model's, up to 512)",
+    )
+    evaluate.add_argument(
+        "--sweep",
+        action="store_true",
+        help="activation bits, KV bits and table sizes, one at a time",
+    )
+    evaluate.add_argument(
+        "--transformers", action="store_true",
+        help="also beside transformers itself; needs the extra [reference]",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "-o", "--out", metavar="DIR", help="write the sweep there, with its chart"
+    )
+    evaluate.add_argument("--force", action="store_true", help="replace what is in DIR")
     explore = verb(
         "explore",
         _explore,

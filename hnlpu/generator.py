@@ -1,4 +1,4 @@
-"""Generate: from a checkpoint to a bundle of base and metal RTL."""
+"""Generate: from a checkpoint to a bundle: base and metal RTL of every array, and the chip around them."""
 
 import json
 import re
@@ -17,17 +17,23 @@ from hnlpu import __version__
 from hnlpu.alignment import AlignedMatrix, align
 from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
+from hnlpu.boot import Window, boot_windows, write_image
 from hnlpu.bundle import digest, new_folder, write_json
 from hnlpu.checkpoint import Checkpoint, open_checkpoint
+from hnlpu.chip import MatrixWeights, build_chip
+from hnlpu.chip_plan import MAX_CONTEXT, ArrayPlace, ChipPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource, Tensors, find_tensors
 from hnlpu.formats import MXFP4, parse_format
 from hnlpu.matrices import LoadedMatrix, load_matrix
 from hnlpu.metal import plan_metal
+from hnlpu.numerics import INPUT_OF_ROLE, Numerics
 from hnlpu.progress import Progress, Silent
 from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
+from hnlpu.rtl.chip import chip_modules
 from hnlpu.rtl.metal import metal_module
+from hnlpu.rtl.netlist import Netlist
 from hnlpu.selection import BaseOptions, choose_base
 
 __all__ = ["GenerateOptions", "generate"]
@@ -52,11 +58,21 @@ class GenerateOptions:
         Architecture and parameters of the bases.
     requantize : bool
         Allow rows beyond ``exponent_values`` to be rounded until they fit.
+    numerics : Numerics
+        Widths between the arrays; their inputs' widths replace ``base.activation_bits``.
+    context : int or None
+        Positions of the KV cache; None takes the model's own, at most ``MAX_CONTEXT``.
     """
 
     quantize: str | None = None
     base: BaseOptions = field(default_factory=BaseOptions)
     requantize: bool = False
+    numerics: Numerics = field(default_factory=Numerics)
+    context: int | None = None
+
+
+#: Rows, columns and activation bits: arrays alike in these share a base.
+_Kind = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class _Prepared:
     loaded: LoadedMatrix
     aligned: AlignedMatrix
     error: QuantizationError
+    kind: _Kind
 
 
 def generate(
@@ -105,12 +122,13 @@ def generate(
         plans = _choose_bases(prepared, options, pinned)
         modules = _write_bases(folder, plans, Path(base) if base is not None else None)
         matrices = [
-            _write_matrix(folder, item, plans[item.source.n_rows, item.source.n_columns])
+            _write_matrix(folder, item, plans[item.kind])
             for item in _shown(prepared, "generate", show)
         ]
         _write_reference(folder, prepared)
         _write_boot(folder, checkpoint, tensors, prepared)
-        return _write_manifest(folder, checkpoint, tensors, options, plans, modules, matrices)
+        chip = _write_chip(folder, checkpoint, tensors, options, plans, prepared, matrices)
+        return _write_manifest(folder, checkpoint, tensors, options, plans, modules, matrices, chip)
 
 
 def _shown(items: list[_Prepared], stage: str, show: Progress) -> Iterator[_Prepared]:
@@ -124,7 +142,7 @@ def _prepare(
     checkpoint: Checkpoint,
     tensors: Tensors,
     options: GenerateOptions,
-    pinned: Mapping[tuple[int, int], ArrayPlan],
+    pinned: Mapping[_Kind, ArrayPlan],
     show: Progress,
 ) -> list[_Prepared]:
     fmt = MXFP4 if options.quantize is None else parse_format(options.quantize)
@@ -144,9 +162,9 @@ def _prepare(
         if not loaded.error.lossless and options.quantize is None:
             off_grid.append(f"{source.name} ({loaded.source_format})")
             continue
-        prepared.append(
-            _fit(source, loaded, options, pinned.get((source.n_rows, source.n_columns)))
-        )
+        bits = options.numerics.input_bits(INPUT_OF_ROLE[source.role])
+        kind = source.n_rows, source.n_columns, bits
+        prepared.append(_fit(source, loaded, options, kind, pinned.get(kind)))
     show("read", len(tensors.matrices), len(tensors.matrices))
     if off_grid:
         raise HnlpuError(
@@ -159,14 +177,18 @@ def _prepare(
 
 
 def _fit(
-    source: MatrixSource, loaded: LoadedMatrix, options: GenerateOptions, pinned: ArrayPlan | None
+    source: MatrixSource,
+    loaded: LoadedMatrix,
+    options: GenerateOptions,
+    kind: _Kind,
+    pinned: ArrayPlan | None,
 ) -> _Prepared:
     aligned = align(loaded.coded)
     limit = options.base.exponent_limit
     if pinned is not None and options.requantize:
         limit = min(limit or pinned.exponent_values, pinned.exponent_values)
     if limit is None or aligned.spread < limit:
-        return _Prepared(source, loaded, aligned, loaded.error)
+        return _Prepared(source, loaded, aligned, loaded.error, kind)
     if not options.requantize:
         row = int(aligned.block_exponents.max(axis=1).argmax())
         raise HnlpuError(
@@ -176,40 +198,40 @@ def _fit(
             do=f"use --exponent-values {1 << aligned.spread.bit_length()}, or allow --requantize",
         )
     limited, error = limit_spread(loaded.coded, limit)
-    return _Prepared(source, loaded, align(limited), error)
+    return _Prepared(source, loaded, align(limited), error, kind)
 
 
 def _choose_bases(
     prepared: list[_Prepared],
     options: GenerateOptions,
-    pinned: Mapping[tuple[int, int], ArrayPlan],
-) -> dict[tuple[int, int], ArrayPlan]:
-    """One base per array shape; without a pin, as wide as the widest row of the shape needs."""
-    by_shape: dict[tuple[int, int], list[_Prepared]] = {}
+    pinned: Mapping[_Kind, ArrayPlan],
+) -> dict[_Kind, ArrayPlan]:
+    """One base per array kind; without a pin, as wide as the widest row of the kind needs."""
+    by_kind: dict[_Kind, list[_Prepared]] = {}
     for item in prepared:
-        by_shape.setdefault((item.source.n_rows, item.source.n_columns), []).append(item)
-    plans: dict[tuple[int, int], ArrayPlan] = {}
-    for shape, items in sorted(by_shape.items()):
-        if pinned and shape not in pinned:
+        by_kind.setdefault(item.kind, []).append(item)
+    plans: dict[_Kind, ArrayPlan] = {}
+    for kind, items in sorted(by_kind.items()):
+        if pinned and kind not in pinned:
             raise HnlpuError(
                 "the given bases have no array of this shape",
                 where=items[0].source.name,
-                got=f"{shape[0]} x {shape[1]}",
+                got=f"{kind[0]} x {kind[1]} with {kind[2]}-bit inputs",
                 do="generate without --base, or with a bundle of the same model shape",
             )
-        plans[shape] = (
-            pinned[shape]
+        plans[kind] = (
+            pinned[kind]
             if pinned
             else choose_base(
                 [item.aligned for item in items],
                 items[0].loaded.coded.codebook.magnitudes,
-                options.base,
+                replace(options.base, activation_bits=kind[2]),
             )
         )
     return plans
 
 
-def _read_bases(bundle: Path) -> dict[tuple[int, int], ArrayPlan]:
+def _read_bases(bundle: Path) -> dict[_Kind, ArrayPlan]:
     path = bundle / "base.json"
     try:
         plans = [plan_from_dict(entry) for entry in json.loads(path.read_text())["bases"]]
@@ -220,11 +242,11 @@ def _read_bases(bundle: Path) -> dict[tuple[int, int], ArrayPlan]:
             got=f"{type(error).__name__}: {error}",
             do="name the folder of an earlier hnlpu generate",
         ) from error
-    return {(plan.n_rows, plan.n_columns): plan for plan in plans}
+    return {(plan.n_rows, plan.n_columns, plan.activation_bits): plan for plan in plans}
 
 
 def _write_bases(
-    folder: Path, plans: Mapping[tuple[int, int], ArrayPlan], base: Path | None
+    folder: Path, plans: Mapping[_Kind, ArrayPlan], base: Path | None
 ) -> dict[str, list[str]]:
     """Write every module of every base once; file names by base, the array top first."""
     target = folder / "rtl" / "base"
@@ -317,18 +339,92 @@ def _write_boot(
             (target / name).write_bytes((checkpoint.folder / name).read_bytes())
 
 
+def _write_chip(
+    folder: Path,
+    checkpoint: Checkpoint,
+    tensors: Tensors,
+    options: GenerateOptions,
+    plans: Mapping[_Kind, ArrayPlan],
+    prepared: list[_Prepared],
+    matrices: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Blocks, chip and boot image; the chip's entry in the manifest."""
+    shape = checkpoint.shape
+    context = options.context or min(shape.max_context, MAX_CONTEXT)
+    places = {
+        entry["name"]: ArrayPlace(entry["module"], plans[item.kind], entry["row_scales"] != "one")
+        for item, entry in zip(prepared, matrices, strict=True)
+    }
+    plan = ChipPlan(shape, options.numerics, context, places)
+    weights = {
+        item.source.name: MatrixWeights(
+            replace(item.aligned, row_scales=None).values(),
+            item.aligned.row_exponents,
+            item.aligned.row_scales,
+        )
+        for item in prepared
+    }
+    constants = {name: checkpoint.read(name) for name in tensors.constants}
+    windows = boot_windows(build_chip(shape, options.numerics, constants, weights))
+    with (folder / "boot" / "image.hex").open("w", encoding="utf-8") as file:
+        file.writelines(write_image(windows))
+    netlist, modules = chip_modules(plan, windows)
+    target = folder / "rtl" / "chip"
+    target.mkdir()
+    files = []
+    for name, pieces in modules:
+        path = target / f"{name}.v"
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        files.append(str(path.relative_to(folder)))
+    write_json(folder / "chip.json", _describe(netlist, windows))
+    return {
+        "top": netlist.name,
+        "context": context,
+        "sampler_slots": plan.slots,
+        "blocks": len(netlist.blocks),
+        "streams": len(netlist.edges),
+        "files": files,
+        "boot_words": sum(len(words) for window in windows for _, words in window.parts),
+    }
+
+
+def _describe(netlist: Netlist, windows: tuple[Window, ...]) -> dict[str, Any]:
+    """Blocks, arrays, streams and boot map of a chip, for whoever draws, boots or traces it."""
+    return {
+        "blocks": [
+            {"name": block.name, "module": block.component.module_name}
+            for block in netlist.blocks.values()
+        ],
+        "arrays": [{"name": array.name, "module": array.module} for array in netlist.others],
+        "streams": [asdict(edge) for edge in netlist.edges],
+        "boot": [
+            {
+                "block": window.block,
+                "base": window.base,
+                "address_bits": window.address_bits,
+                "parts": [
+                    {"offset": offset, "words": len(words)} for offset, words in window.parts
+                ],
+            }
+            for window in windows
+        ],
+    }
+
+
 def _write_manifest(
     folder: Path,
     checkpoint: Checkpoint,
     tensors: Tensors,
     options: GenerateOptions,
-    plans: Mapping[tuple[int, int], ArrayPlan],
+    plans: Mapping[_Kind, ArrayPlan],
     modules: Mapping[str, list[str]],
     matrices: list[dict[str, Any]],
+    chip: dict[str, Any],
 ) -> dict[str, Any]:
     write_json(folder / "names.json", {entry["module"]: entry["name"] for entry in matrices})
     bases_first = sorted({name for names in modules.values() for name in names})
-    filelist = [*bases_first, *(entry["metal"] for entry in matrices)]
+    filelist = [*bases_first, *(entry["metal"] for entry in matrices), *chip["files"]]
     (folder / "filelist.f").write_text("".join(f"{name}\n" for name in filelist))
     used = Counter(entry["base"] for entry in matrices)
     inputs = sorted(["config.json", *checkpoint.files])
@@ -342,6 +438,8 @@ def _write_manifest(
         },
         "model": asdict(checkpoint.shape),
         "options": asdict(options),
+        "numerics": options.numerics.as_dict(),
+        "chip": chip,
         "bases": [
             {
                 "name": plan.name,

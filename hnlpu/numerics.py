@@ -3,13 +3,19 @@
 What lies on a grid with ``f`` fraction bits is an integer that stands for ``integer / 2**f``.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from hnlpu.errors import HnlpuError
 
-__all__ = ["ARRAY_INPUTS", "INPUT_OF_ROLE", "Numerics", "parse_activation_bits"]
+__all__ = [
+    "ARRAY_INPUTS",
+    "INPUT_OF_ROLE",
+    "Numerics",
+    "change_numerics",
+    "parse_activation_bits",
+]
 
 #: Vectors that enter arrays, and the roles (``hnlpu.model.LinearShape``) of the arrays behind each.
 ARRAY_INPUTS: dict[str, tuple[str, ...]] = {
@@ -162,3 +168,48 @@ def parse_activation_bits(text: str) -> tuple[int, tuple[tuple[str, int], ...]]:
             got=text,
             do="give a width, and inputs with another: 8,down=10",
         ) from None
+
+
+def change_numerics(
+    numerics: Numerics,
+    *,
+    activation_bits: str | None = None,
+    kv_bits: int | None = None,
+    settings: Sequence[str] = (),
+) -> Numerics:
+    """Numerics as options of the command line change them.
+
+    Parameters
+    ----------
+    numerics : Numerics
+    activation_bits : str, optional
+        ``8`` or ``8,down=10``.
+    kv_bits : int, optional
+    settings : sequence of str
+        ``FIELD=VALUE``, of whole numbers.
+
+    Raises
+    ------
+    HnlpuError
+        No such field, or a value that is no whole number or out of range.
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            if name not in _RANGES:
+                raise ValueError
+            changes[name] = int(value)
+        except ValueError:
+            raise HnlpuError(
+                "not a setting of the numerics",
+                where="--set",
+                got=setting,
+                do=f"give FIELD=NUMBER with one of {', '.join(_RANGES)}",
+            ) from None
+    if kv_bits is not None:
+        changes["kv_bits"] = kv_bits
+    if activation_bits is not None:
+        common, overrides = parse_activation_bits(activation_bits)
+        changes |= {"activation_bits": common, "activation_overrides": overrides}
+    return replace(numerics, **changes)

@@ -7,7 +7,7 @@ which the library then writes once.
 """
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -55,8 +55,12 @@ class SharedComponent(wiring.Component):
 class Library:
     """The "platform" that collects shared components while Verilog is emitted."""
 
+    #: Text of every module emitted in this process, and the modules placed in it: Yosys is slow.
+    _emitted: ClassVar[dict[Any, tuple[str, tuple[Any, ...]]]] = {}
+
     def __init__(self) -> None:
-        self._prototypes: dict[Hashable, SharedComponent] = {}
+        self._prototypes: dict[Any, SharedComponent] = {}
+        self._placed: list[Any] = []
 
     def prototype(self, kind: type[SharedComponent], *parameters: Any) -> SharedComponent:
         """The one component of this kind and these parameters; its module will be written."""
@@ -71,6 +75,7 @@ class Library:
     ) -> tuple[Instance, wiring.PureInterface]:
         """An instance of the shared module, and fresh signals bound to its ports."""
         prototype = self.prototype(kind, *parameters)
+        self._placed.append((kind, parameters))
         signals = prototype.signature.create(path=(name,))
         ports: dict[str, object] = {}
         if "clk" in prototype.clock_ports:
@@ -86,25 +91,33 @@ class Library:
         """Yield ``(module name, Verilog text)`` of every prototype and everything below it."""
         written: set[str] = set()
         while len(written) < len(self._prototypes):
-            for component in list(self._prototypes.values()):
+            for key, component in list(self._prototypes.items()):
                 name = component.module_name
                 if name not in written:
                     written.add(name)
-                    by_hand = component.text()
-                    if by_hand is not None:
-                        yield name, by_hand
-                        continue
-                    reset_less = "rst" not in component.clock_ports
-                    text = verilog.convert(
-                        component,
-                        name=name,
-                        platform=self,
-                        emit_src=False,
-                        strip_internal_attrs=True,
-                        missing_domain=partial(ClockDomain, reset_less=reset_less),
-                    )
-                    text = _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
-                    yield name, _LINT + text
+                    yield name, self._text(key, component)
+
+    def _text(self, key: Any, component: SharedComponent) -> str:
+        if key not in self._emitted:
+            self._placed = []
+            text = component.text()
+            self._emitted[key] = text or self._convert(component), tuple(self._placed)
+        text, below = self._emitted[key]
+        for kind, parameters in below:
+            self.prototype(kind, *parameters)
+        return text
+
+    def _convert(self, component: SharedComponent) -> str:
+        reset_less = "rst" not in component.clock_ports
+        text = verilog.convert(
+            component,
+            name=component.module_name,
+            platform=self,
+            emit_src=False,
+            strip_internal_attrs=True,
+            missing_domain=partial(ClockDomain, reset_less=reset_less),
+        )
+        return _LINT + _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
 
 
 def place(

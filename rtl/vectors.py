@@ -16,6 +16,8 @@ __all__ = [
     "EXPONENT_BITS",
     "boot_signature",
     "integer_signature",
+    "mask_signature",
+    "route_signature",
     "token_signature",
     "vector_signature",
 ]
@@ -46,6 +48,18 @@ def integer_signature(n_bits: int, position_bits: int) -> stream.Signature:
                 "last": 1,
             }
         )
+    )
+
+
+def mask_signature(n: int) -> stream.Signature:
+    """Some of ``n``: ``mask``, bit ``i`` for number ``i``."""
+    return stream.Signature(data.StructLayout({"mask": unsigned(n)}))
+
+
+def route_signature(n: int, routing_bits: int) -> stream.Signature:
+    """One of ``n`` at a time and its weight: ``mask`` (one-hot), ``weight``, ``last``."""
+    return stream.Signature(
+        data.StructLayout({"mask": unsigned(n), "weight": unsigned(routing_bits + 1), "last": 1})
     )
 
 

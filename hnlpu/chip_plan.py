@@ -1,0 +1,91 @@
+"""What the RTL of a chip depends on: the model's shape, the numerics, and the arrays it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
+from hnlpu.errors import HnlpuError
+from hnlpu.model import ModelShape, model_from_dict
+from hnlpu.numerics import Numerics
+
+__all__ = ["MAX_CONTEXT", "SAMPLER_SLOTS", "ArrayPlace", "ChipPlan", "plan_from_manifest"]
+
+#: Positions of the KV cache where nothing is said; larger ones belong into external memory.
+MAX_CONTEXT = 4096
+#: Largest top-k of the sampler.
+SAMPLER_SLOTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPlace:
+    """A hardwired array of the chip.
+
+    Attributes
+    ----------
+    module : str
+        Verilog module of the matrix.
+    base : ArrayPlan
+    has_multipliers : bool
+        Its rows have scales that are no powers of two.
+    """
+
+    module: str
+    base: ArrayPlan
+    has_multipliers: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChipPlan:
+    """A chip before any weight is known.
+
+    Attributes
+    ----------
+    shape : ModelShape
+    numerics : Numerics
+    context : int
+        Positions of the KV cache.
+    arrays : dict of str to ArrayPlace
+        By matrix name.
+    slots : int
+        Largest top-k of the sampler.
+    """
+
+    shape: ModelShape
+    numerics: Numerics
+    context: int
+    arrays: Mapping[str, ArrayPlace]
+    slots: int = SAMPLER_SLOTS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.context <= self.shape.max_context:
+            raise HnlpuError(
+                "context is out of range",
+                where="--context",
+                got=str(self.context),
+                do=f"choose it from 1 to the model's {self.shape.max_context}",
+            )
+
+    @property
+    def position_bits(self) -> int:
+        """Width of a position."""
+        return max(1, (self.context - 1).bit_length())
+
+
+def plan_from_manifest(manifest: Mapping[str, Any]) -> ChipPlan:
+    """The chip of a bundle."""
+    bases = {base["name"]: plan_from_dict(base["parameters"]) for base in manifest["bases"]}
+    arrays = {
+        entry["name"]: ArrayPlace(
+            entry["module"], bases[entry["base"]], entry["row_scales"] != "one"
+        )
+        for entry in manifest["matrices"]
+    }
+    return ChipPlan(
+        model_from_dict(manifest["model"]),
+        Numerics.from_dict(manifest["numerics"]),
+        manifest["chip"]["context"],
+        arrays,
+        manifest["chip"]["sampler_slots"],
+    )

@@ -1,0 +1,86 @@
+"""Stalls: a stream that pauses at random, for verification only.
+
+valid passes only while ``go``; once a beat is on offer it stays until it is taken.
+"""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from hnlpu.rtl.hierarchy import SharedComponent
+
+__all__ = ["Noise", "Stall"]
+
+
+class Stall(SharedComponent):
+    """A stream with pauses.
+
+    Parameters
+    ----------
+    n_bits : int
+
+    Members
+    -------
+    x, y : In, Out(stream of n_bits)
+    go : In(1)
+        A beat may pass.
+    """
+
+    clock_ports = ("clk", "rst")
+
+    def __init__(self, n_bits: int) -> None:
+        self.n_bits = n_bits
+        signature = stream.Signature(n_bits)
+        super().__init__({"x": In(signature), "y": Out(signature), "go": In(1)})
+
+    @property
+    def module_name(self) -> str:
+        return f"hn_stall_{self.n_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        offered = Signal()
+        passing = self.go | offered
+        m.d.comb += [
+            self.y.payload.eq(self.x.payload),
+            self.y.valid.eq(self.x.valid & passing),
+            self.x.ready.eq(self.y.ready & passing),
+        ]
+        m.d.sync += offered.eq(self.x.valid & passing & ~self.y.ready)
+        return m
+
+
+class Noise(SharedComponent):
+    """Pseudo-random bits, one by stream; all ones while not enabled.
+
+    A 63-bit Galois LFSR (x^63 + x^62 + 1, Xilinx XAPP052) makes one step per cycle; a stream takes a bit of it or
+    its neighbour's, so that it goes three cycles of four, and neighbours differ.
+
+    Parameters
+    ----------
+    n : int
+
+    Members
+    -------
+    enable : In(1)
+    go : Out(n)
+    """
+
+    clock_ports = ("clk", "rst")
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        super().__init__({"enable": In(1), "go": Out(n)})
+
+    @property
+    def module_name(self) -> str:
+        return f"hn_noise_{self.n}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        state = Signal(63, init=0x5DEECE66D2B4A951 & ((1 << 63) - 1))
+        m.d.sync += state.eq((state >> 1) ^ (state[0].replicate(63) & (0b11 << 61)))
+        m.d.comb += self.go.eq(
+            Cat(state[7 * i % 63] | state[(11 * i + 29) % 63] | ~self.enable for i in range(self.n))
+        )
+        return m

@@ -1,0 +1,27 @@
+"""Trees: many values brought together two by two, so that depth grows with the logarithm."""
+
+from collections.abc import Callable, Sequence
+from operator import add, or_
+
+from amaranth.hdl import Value
+
+__all__ = ["any_of", "total_of"]
+
+
+def _balanced(operation: Callable[[Value, Value], Value], values: Sequence[Value]) -> Value:
+    level = list(values)
+    while len(level) > 1:
+        pairs = zip(level[0::2], level[1::2], strict=False)
+        rest = level[len(level) & ~1 :]
+        level = [*(operation(a, b) for a, b in pairs), *rest]
+    return level[0]
+
+
+def total_of(values: Sequence[Value]) -> Value:
+    """The sum; every adder is as wide as it has to be."""
+    return _balanced(add, values)
+
+
+def any_of(values: Sequence[Value]) -> Value:
+    """Bitwise or."""
+    return _balanced(or_, values)

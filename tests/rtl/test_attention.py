@@ -1,0 +1,216 @@
+"""Attention against the twin: caches that fill, windows, sinks, groups, and values at the corners."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from blocks import STALLS, beats, run_block, vectors
+
+from hnlpu.numerics import Numerics
+from hnlpu.rtl.attention import HEAD_CYCLES, Attention
+from hnlpu.rtl.hierarchy import Library
+from hnlpu.rtl.kv_cache import largest_exponent
+from hnlpu.sim.attention import AttentionParameters, attention
+from hnlpu.sim.fixed_point import Saturation
+from hnlpu.sim.quantizer import quantize
+
+NUMERICS = Numerics()
+#: log2(e) / sqrt(4), 16 significant bits.
+SCALE, SCALE_FRACTION = 47274, 16
+
+
+@dataclass(frozen=True)
+class Case:
+    n_heads: int = 2
+    n_kv_heads: int = 1
+    head_dim: int = 4
+    context: int = 7
+    sinks: tuple[int, ...] | None = (300, -500)
+    window: int | None = None
+    numerics: Numerics = NUMERICS
+
+    def component(self):
+        return Attention(
+            self.n_heads, self.n_kv_heads, self.head_dim, self.context, SCALE, SCALE_FRACTION,
+            self.sinks is not None, self.numerics,
+        )  # fmt: skip
+
+    def boot(self):
+        padded = 1 << (self.n_heads - 1).bit_length()
+        return dict(enumerate(self.sinks or ())) | {padded: self.window or 0}
+
+    def twin(self, q, keys, values):
+        """Of one sequence, token by token; what was clipped, and the outputs."""
+        sinks = None if self.sinks is None else np.array(self.sinks)
+        parameters = AttentionParameters(SCALE, SCALE_FRACTION, sinks, self.window)
+        saturate = Saturation()
+        out = attention(
+            q[None], keys[None], values[None], np.arange(len(q)), parameters, self.numerics,
+            saturate, "y",
+        )  # fmt: skip
+        return sum(saturate.counts.values()), out.reshape(len(q), -1)
+
+
+def cache_beats(integers, exponents, positions):
+    taken = beats(integers, positions)
+    for beat, exponent in zip(
+        taken, np.repeat(exponents, integers.shape[-1]).tolist(), strict=True
+    ):
+        beat["exponent"] = exponent
+    return taken
+
+
+def check(case, sequences, stall=STALLS["no-stall"]):
+    """``sequences`` of (q, (k, its exponents), (v, its exponents)), one after another."""
+    streams = {"q": [], "k": [], "v": []}
+    wanted, clipped, cycles = [], 0, 0
+    for q, k, v in sequences:
+        positions = range(len(q))
+        streams["q"] += beats(q, positions)
+        streams["k"] += cache_beats(*k, positions)
+        streams["v"] += cache_beats(*v, positions)
+        keys, values = (integers << exponents[..., None] for integers, exponents in (k, v))
+        n, out = case.twin(q, keys, values)
+        wanted += out.tolist()
+        clipped += n
+        for p in positions:
+            n_visible = min(p + 1, case.window or p + 1)
+            cycles += case.n_heads * (2 * n_visible + case.head_dim + HEAD_CYCLES)
+    n_beats = len(wanted) * case.n_heads * case.head_dim
+    found = run_block(case.component(), streams, {"y": n_beats}, stall=stall, boot=case.boot())
+    assert vectors(found["y"]) == wanted
+    assert found["saturated"] == clipped
+    positions = [p for q, _, _ in sequences for p in range(len(q))]
+    assert [beat["position"] for beat in found["y"]] == np.repeat(
+        positions, case.n_heads * case.head_dim
+    ).tolist()
+    if stall is STALLS["no-stall"]:
+        collecting = len(wanted) * (case.n_heads * case.head_dim + 1)
+        assert found["cycles"] == cycles + collecting + len(case.boot()) + 1
+    return clipped, np.array(wanted)
+
+
+def sequence(case, n_tokens, seed=0, spread=400.0, largest=False):
+    """Normal queries, keys and values; or everything up to the ends of its range."""
+    rng = np.random.default_rng(seed)
+    n = case.numerics
+    limit = 1 << (n.value_bits - 1)
+    vectors = []
+    for heads in (case.n_heads, case.n_kv_heads, case.n_kv_heads):
+        shape = (n_tokens, heads, case.head_dim)
+        drawn = rng.integers(-limit, limit, shape) if largest else rng.normal(0, spread, shape)
+        vectors.append(np.clip(np.rint(drawn), -limit, limit - 1).astype(np.int64))
+    q, k, v = vectors
+    return q, quantize(k, n.kv_bits), quantize(v, n.kv_bits)
+
+
+@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
+@pytest.mark.parametrize("window", [None, 1, 3])
+@pytest.mark.parametrize("sinks", [None, (300, -500)], ids=["plain", "sinks"])
+@pytest.mark.parametrize("n_kv_heads", [1, 2])
+def test_fills_its_cache_and_starts_again(n_kv_heads, sinks, window, stall):
+    case = Case(n_kv_heads=n_kv_heads, sinks=sinks, window=window)
+    check(case, [sequence(case, 7, 1), sequence(case, 3, 2)], stall)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(n_heads=1, n_kv_heads=1, head_dim=1, context=1, sinks=(0,)),
+        Case(n_heads=1, n_kv_heads=1, head_dim=1, context=2, sinks=None),
+        Case(n_heads=6, n_kv_heads=2, head_dim=2, context=5, sinks=(0, 9, -900, 4000, 77, -3)),
+        Case(n_heads=3, n_kv_heads=3, head_dim=5, context=8, sinks=None, window=2),
+        Case(n_heads=3, n_kv_heads=1, head_dim=2, context=4, sinks=(1, 2, 3), window=4),
+        Case(context=3, window=128),
+    ],
+    ids=["1x1", "context-2", "groups", "odd", "window-is-context", "window-beyond-context"],
+)
+def test_shapes(case):
+    check(case, [sequence(case, case.context, seed) for seed in range(2)], STALLS["stalls"])
+    check(case, [sequence(case, case.context, 2)])
+
+
+@pytest.mark.parametrize(
+    "numerics",
+    [
+        Numerics(kv_bits=16, score_bits=28, exp_table_bits=12),
+        Numerics(value_bits=10, value_fraction=2, kv_bits=16, score_bits=12, sigmoid_table_bits=6),
+        Numerics(kv_bits=2, exp_table_bits=2),
+    ],
+    ids=["wide", "kv-wider-than-values", "narrow"],
+)
+@pytest.mark.parametrize("largest", [False, True], ids=["normal", "largest"])
+def test_other_numerics(numerics, largest):
+    case = Case(numerics=numerics)
+    spread = 3.0 * (1 << numerics.value_fraction)
+    check(case, [sequence(case, 7, 3, spread, largest), sequence(case, 2, 4, spread, largest)])
+
+
+@pytest.mark.parametrize("sinks", [None, (524287, -524288)], ids=["plain", "sinks"])
+def test_saturates(sinks):
+    """Products beyond every score; exponents as large as they become; sinks at both ends."""
+    case = Case(sinks=sinks)
+    scores, _ = check(case, [sequence(case, 7, 5, largest=True)], STALLS["stalls"])
+    assert scores > 0
+    limit = 1 << (case.numerics.value_bits - 1)
+    lowest = np.full((7, 1, 4), -limit)
+    lowest[3:] = limit - 1
+    integers, exponents = quantize(lowest, case.numerics.kv_bits)
+    assert exponents.max() == largest_exponent(case.numerics)
+    q = np.full((7, 2, 4), -limit)
+    q[:, 1] = limit - 1
+    check(case, [(q, (integers, exponents), (integers, exponents))], STALLS["stalls"])
+
+
+def test_a_clipped_result():
+    """A value that rounding took to the end of the range is beyond it once the others agree."""
+    case = Case(sinks=None)
+    q = np.zeros((4, 2, 4), dtype=np.int64)
+    k = np.zeros((4, 1, 4), dtype=np.int64), np.zeros((4, 1), dtype=np.int64)
+    top = largest_exponent(case.numerics)
+    v = np.full((4, 1, 4), 64), np.full((4, 1), top)
+    v[0][:, :, 1], v[0][:, :, 2] = -64, 63
+    clipped, out = check(case, [(q, k, v)])
+    assert clipped > 0 and out.max() == (1 << 17) - 1 and out.min() == -(1 << 17)
+
+
+@pytest.mark.parametrize("sinks", [None, (0, -4096)], ids=["plain", "sinks"])
+def test_equal_scores(sinks):
+    case = Case(sinks=sinks)
+    q, _, v = sequence(case, 7, 6)
+    k = np.zeros((7, 1, 4), dtype=np.int64), np.zeros((7, 1), dtype=np.int64)
+    check(case, [(q, k, v)])
+
+
+def test_scores_far_apart():
+    """Terms that vanish, and a maximum that comes first, last or in between."""
+    case = Case(n_heads=1, sinks=None)
+    q = np.full((7, 1, 4), 256)
+    steps = np.array([1, 90, 3, 127, -128, 126, 5])[:, None, None]
+    for k in (steps, -steps.clip(-127), steps[::-1]):
+        keys = np.broadcast_to(k, (7, 1, 4)).copy(), np.full((7, 1), 3)
+        check(case, [(q, keys, sequence(case, 7, 7)[2])])
+
+
+def test_emits_its_modules():
+    library = Library()
+    case = Case(n_heads=8, n_kv_heads=4, head_dim=8, context=40, sinks=(0,) * 8)
+    component = case.component()
+    component._MustUse__silence = True
+    library.prototype(
+        Attention, 8, 4, 8, 40, SCALE, SCALE_FRACTION, True, case.numerics
+    )  # fmt: skip
+    texts = dict(library.modules())
+    assert next(iter(texts)) == component.module_name
+    kinds = (
+        "attention",
+        "kv",
+        "head",
+        "sram",
+        "scores",
+        "exp2",
+        "weighted",
+        "reciprocal",
+        "regfile",
+    )
+    assert {name.split("_")[1] for name in texts} == {*kinds, "rom"}

@@ -1,0 +1,212 @@
+"""Building a chip's simulation: one Verilator library per array, cached, and the chip on top.
+
+An array's library depends on nothing but its own Verilog and that of its base: it is kept under a digest of
+them, so an array that did not change is not compiled again, whatever changes around it.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cocotb_tools.runner import get_runner
+
+from hnlpu.errors import HnlpuError
+from hnlpu.progress import Progress
+from hnlpu.tools import find_verilator, simulator_environment
+from hnlpu.verification.chip_harness import HARNESS
+
+__all__ = ["ChipSources", "build_arrays", "build_chip_simulation", "cache_folder"]
+
+#: Bump where the way a library is built changes.
+_RECIPE = "1"
+# One copy of a neuron's code serves all rows, see ``hnlpu.verification.cosim``.
+_CONTROL = (
+    "`verilator_config\n"
+    'no_inline -module "hn_neuron*"\nno_inline -module "hn_*_neuron*"\n'
+    'no_inline -module "hn_source*"\n'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChipSources:
+    """Verilog of a chip.
+
+    Attributes
+    ----------
+    arrays : mapping of module name to files
+        Each array's metal and the files of its base.
+    chip : mapping of file name to text
+        Blocks, chip and harness.
+    """
+
+    arrays: Mapping[str, tuple[Path, ...]]
+    chip: Mapping[str, str]
+
+
+def cache_folder() -> Path:
+    """Where built arrays are kept: ``$HNLPU_CACHE``, else under the user's cache folder."""
+    own = os.environ.get("HNLPU_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hnlpu"
+
+
+def build_arrays(
+    arrays: Mapping[str, tuple[Path, ...]], progress: Progress
+) -> dict[str, tuple[Path, bool]]:
+    """Compile arrays that are not in the cache.
+
+    Returns
+    -------
+    dict of module name to (folder with ``{module}.sv`` and ``lib{module}.a``, whether it was cached)
+
+    Raises
+    ------
+    HnlpuError
+        Verilator or the compiler failed.
+    """
+    verilator, version = find_verilator()
+    environment = {**os.environ, **simulator_environment(verilator)}
+    texts: dict[Path, bytes] = {}
+    found: dict[str, tuple[Path, bool]] = {}
+    missing: dict[str, Path] = {}
+    for module, files in arrays.items():
+        key = hashlib.sha256(f"{_RECIPE} {version} {module}".encode())
+        for file in files:
+            if file not in texts:
+                texts[file] = hashlib.sha256(file.read_bytes()).digest()
+            key.update(texts[file])
+        folder = cache_folder() / "arrays" / key.hexdigest()[:32]
+        if (folder / f"lib{module}.a").is_file():
+            found[module] = folder, True
+        else:
+            missing[module] = folder
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        runs = {
+            pool.submit(
+                _build_array, module, arrays[module], folder, verilator, environment
+            ): module
+            for module, folder in missing.items()
+        }
+        try:
+            for i, run in enumerate(as_completed(runs)):
+                run.result()
+                found[runs[run]] = missing[runs[run]], False
+                progress("build", i + 1, len(runs), f"array {runs[run]}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found
+
+
+def _build_array(
+    module: str,
+    files: Sequence[Path],
+    folder: Path,
+    verilator: Path,
+    environment: Mapping[str, str],
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
+    try:
+        (work / "control.vlt").write_text(_CONTROL)
+        _run(
+            [
+                str(verilator), "--cc", "--lib-create", module, "--top-module", module,
+                "--prefix", f"V{module}", "-Mdir", str(work), "-fno-dfg", "-Wno-fatal",
+                "--output-split", "0", str(work / "control.vlt"), *map(str, files),
+            ],
+            environment, module,
+        )  # fmt: skip
+        # The runtime comes with the chip; the base's code is the same for every row, so -O1 pays.
+        _run(
+            [
+                "make", "-s", "-C", str(work), "-f", f"V{module}.mk", f"lib{module}.a",
+                "VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=", "CFG_CXXFLAGS_PCH_I=-include",
+                "OPT_FAST=-O1", "OPT_SLOW=-O0",
+            ],
+            {**environment, "MAKEFLAGS": ""}, module,
+        )  # fmt: skip
+        done = Path(tempfile.mkdtemp(prefix=".done-", dir=folder.parent))
+        for name in (f"{module}.sv", f"lib{module}.a"):
+            shutil.move(work / name, done / name)
+        try:
+            done.rename(folder)
+        except OSError:  # another process was quicker
+            shutil.rmtree(done)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], what: str) -> None:
+    done = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        log = Path(tempfile.mkdtemp(prefix="hnlpu-log-")) / "build.txt"
+        log.write_text(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
+        raise HnlpuError(
+            "the simulator failed to build",
+            where=what,
+            got=f"{Path(command[0]).name} ended with {done.returncode}",
+            do=f"read {log}",
+        )
+
+
+def build_chip_simulation(sources: ChipSources, build: Path, progress: Progress) -> dict[str, Any]:
+    """Build the simulation of a chip in folder ``build``.
+
+    Returns
+    -------
+    dict
+        ``arrays``, ``cached`` (arrays that were there already).
+
+    Raises
+    ------
+    HnlpuError
+        See :func:`build_arrays`.
+    """
+    verilator, _ = find_verilator()
+    libraries = build_arrays(sources.arrays, progress)
+    progress("build", 0, 1, "chip")
+    build.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, text in sources.chip.items():
+        path = build / name
+        path.write_text(text)
+        files.append(path)
+    control = build / "control.vlt"
+    control.write_text(f'`verilator_config\npublic_flat_rw -module "{HARNESS}" -var "*"\n')
+    wrappers = [folder / f"{module}.sv" for module, (folder, _) in libraries.items()]
+    archives = [str(folder / f"lib{module}.a") for module, (folder, _) in libraries.items()]
+    old = dict(os.environ)
+    os.environ.update(simulator_environment(verilator))
+    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+    log = build / "log.txt"
+    try:
+        get_runner("verilator").build(
+            sources=[control, *files, *wrappers],
+            hdl_toplevel=HARNESS,
+            build_dir=build / "obj",
+            build_args=["--no-public-flat-rw", "-fno-dfg", "-Wno-fatal", *archives],
+            log_file=log,
+        )
+    except (SystemExit, RuntimeError, OSError) as error:
+        raise HnlpuError(
+            "the simulator failed to build", where="chip", got=str(error), do=f"read {log}"
+        ) from None
+    finally:
+        os.environ.clear()
+        os.environ.update(old)
+    progress("build", 1, 1, "chip")
+    return {
+        "arrays": len(libraries),
+        "cached": sum(cached for _, cached in libraries.values()),
+    }

@@ -1,0 +1,139 @@
+"""A traced run of a chip beside the twin: which tokens entered, and the first difference."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hnlpu.chip import Chip
+from hnlpu.sim.chip import ChipTwin
+from hnlpu.verification.chip_harness import LOGITS
+from hnlpu.verification.chip_run import Run, Stream
+
+__all__ = ["Comparison", "compare", "entered_sequences"]
+
+Integers = npt.NDArray[np.int64]
+_Beats = Iterable[tuple[int, Stream, dict[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    sequences : list of list of int
+        Tokens that entered the layers.
+    logits : list of int64 array (n_tokens, vocab)
+        The twin's, by sequence.
+    vectors : int
+        Vectors compared.
+    mismatches : int
+        Vectors that differ, or are missing, or too many.
+    first : dict or None
+        ``stream``, ``sequence``, ``position``, ``element``, ``expected``, ``got`` of the first difference: the
+        earliest token's, and of its streams the first on the way from the embedding.
+    """
+
+    sequences: list[list[int]]
+    logits: list[Integers]
+    vectors: int
+    mismatches: int
+    first: dict[str, Any] | None
+
+
+def entered_sequences(beats: _Beats) -> list[list[int]]:
+    """Tokens that entered the layers, a list for each sequence; a sequence begins at position 0."""
+    sequences: list[list[int]] = []
+    for _, stream, fields in beats:
+        if stream.name == "token":
+            if fields["position"] == 0:
+                sequences.append([])
+            sequences[-1].append(fields["token"])
+    return sequences
+
+
+def _vectors(beats: _Beats) -> dict[str, list[list[int]]]:
+    """Values of every vector stream, a list for each vector."""
+    found: dict[str, list[list[int]]] = {}
+    open_: dict[str, list[int]] = {}
+    for _, stream, fields in beats:
+        if "last" in fields and "value" in fields:
+            open_.setdefault(stream.name, []).append(fields["value"])
+            if fields["last"]:
+                found.setdefault(stream.name, []).append(open_.pop(stream.name))
+    return found
+
+
+def compare(run: Run, chip: Chip, context: int) -> Comparison:
+    """Compare every traced vector with the twin's.
+
+    Parameters
+    ----------
+    run : Run
+    chip : Chip
+    context : int
+        Positions of the chip.
+    """
+    sequences = entered_sequences(run.beats())
+    expected: dict[str, list[tuple[int, int, Integers]]] = {}
+    order: dict[str, int] = {}
+    logits = []
+    for number, tokens in enumerate(sequences):
+        traced: dict[str, Integers] = {}
+        twin = ChipTwin(chip, context=context, trace=lambda k, v, t=traced: t.__setitem__(k, v))
+        logits.append(twin.forward([tokens])[0])
+        for name, rows in _by_token(traced, chip).items():
+            order.setdefault(name, len(order))
+            expected.setdefault(name, []).extend((number, p, row) for p, row in rows)
+    found = _vectors(run.beats())
+    vectors = mismatches = 0
+    first: tuple[tuple[int, int, int], dict[str, Any]] | None = None
+    for name, rows in expected.items():
+        if name not in found and name != LOGITS:
+            continue  # not traced in this run
+        got = found.get(name, [])
+        vectors += len(rows)
+        mismatches += abs(len(rows) - len(got))
+        for i, (sequence, position, row) in enumerate(rows):
+            difference = _difference(row, got[i] if i < len(got) else [])
+            if difference is None:
+                continue
+            mismatches += i < len(got)
+            place = sequence, position, order[name]
+            if first is None or place < first[0]:
+                first = place, {
+                    "stream": name, "sequence": sequence, "position": position, **difference
+                }  # fmt: skip
+    return Comparison(sequences, logits, vectors, mismatches, first[1] if first else None)
+
+
+def _difference(row: Integers, got: Sequence[int]) -> dict[str, Any] | None:
+    expected = row.tolist()
+    if expected == got:
+        return None
+    for i, value in enumerate(expected):
+        if i >= len(got) or value != got[i]:
+            return {"element": i, "expected": value, "got": got[i] if i < len(got) else None}
+    return {"element": len(expected), "expected": None, "got": got[len(expected)]}
+
+
+def _by_token(traced: Mapping[str, Integers], chip: Chip) -> dict[str, list[tuple[int, Integers]]]:
+    """The twin's trace under the streams' names: position and vector of every token."""
+    found: dict[str, list[tuple[int, Integers]]] = {}
+    for name, values in traced.items():
+        layer, _, stream = name.partition(".")
+        flat = name.replace(".", "_")
+        if stream in ("chosen", "routing"):
+            continue  # no vectors of values
+        if stream.startswith("expert_"):
+            expert = int(stream.split(".")[0].removeprefix("expert_"))
+            positions = np.flatnonzero((traced[f"{layer}.chosen"][0] == expert).any(axis=-1))
+            rows = values.reshape(len(positions), -1)
+        else:
+            positions = np.arange(values.shape[1])
+            rows = values[0].reshape(values.shape[1], -1)
+        found[flat] = list(zip(positions.tolist(), rows, strict=True))
+    return found
