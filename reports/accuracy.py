@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from hnlpu.reports.chart import GRID, INK, MUTED, STYLE, Chart, panels, save
 
@@ -17,6 +18,8 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], name: str = "sweep") -> Chart
 
     ``same experts`` leaves out the positions where the twin chose other experts than floating point.
     """
+    known = [row[key] for row in rows for key in ("logit_rmse", "logit_rmse_same_experts")]
+    figures = [value for value in known if value]
     fields = list(dict.fromkeys(str(row["field"]) for row in rows))
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(fields), 2.3)
@@ -34,6 +37,10 @@ def sweep_chart(rows: Sequence[Mapping[str, Any]], name: str = "sweep") -> Chart
             axis.scatter([row["value"] for row in default], [row["logit_rmse"] for row in default],
                          s=60, facecolors="none", edgecolors=INK, zorder=3)  # fmt: skip
             axis.set_yscale("log")
+            axis.set_ylim(min(figures, default=0.1) / 1.4, max(figures, default=1) * 1.4)
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.yaxis.set_minor_locator(NullLocator())
             axis.set_xticks(sorted({row["value"] for row in own}))
             axis.set_title(field, fontsize=9, color=INK)
             axis.set_ylabel("logit RMSE", fontsize=8)

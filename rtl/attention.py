@@ -19,10 +19,11 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.numerics import Numerics
 from hnlpu.rtl.fixed_point import saturate
-from hnlpu.rtl.head_words import HeadWords, head_bits
+from hnlpu.rtl.head_words import head_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.kv_cache import KvCache
 from hnlpu.rtl.memory import RegisterFile, Sram
+from hnlpu.rtl.query_buffer import QueryBuffer
 from hnlpu.rtl.scores import Scores
 from hnlpu.rtl.softmax import RECIPROCAL_BITS, Exp2, Reciprocal
 from hnlpu.rtl.vectors import BOOT_DATA_BITS, boot_signature, integer_signature, vector_signature
@@ -108,44 +109,34 @@ class Attention(SharedComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        n, head_dim, context = self.numerics, self.head_dim, self.context
-        bits = self.position_bits
-
-        cache = (self.n_kv_heads, head_dim, context, n, bits)
+        n, head_dim, bits = self.numerics, self.head_dim, self.position_bits
+        cache = (self.n_kv_heads, head_dim, self.context, n, bits)
         keys = place(m, "keys", platform, KvCache, *cache)
         values = place(m, "values", platform, KvCache, *cache)
-        words = place(m, "q_words", platform, HeadWords, n.value_bits, head_dim, self.n_heads)
-        queries = place(m, "queries", platform, Sram, head_dim * n.value_bits, self.n_heads)
-        buffer = place(m, "buffer", platform, Sram, n.score_bits, context)
-        scores = place(
-            m, "scores", platform, Scores, head_dim, self.scale, self.scale_fraction, n
-        )  # fmt: skip
+        queries = place(
+            m, "queries", platform, QueryBuffer, self.n_heads, head_dim, n.value_bits, bits
+        )
+        dot = (head_dim, self.scale, self.scale_fraction, n)
+        scores = place(m, "scores", platform, Scores, *dot)
+        buffer = place(m, "buffer", platform, Sram, n.score_bits, self.context)
         exp2 = place(m, "exp2", platform, Exp2, n.score_bits, n)
-        sums = place(m, "sums", platform, WeightedSum, head_dim, context, n)
+        sums = place(m, "sums", platform, WeightedSum, head_dim, self.context, n)
         reciprocal = place(m, "reciprocal", platform, Reciprocal, len(sums.total))
 
-        position = Signal(bits)
-        head, group, member = (
-            Signal(head_bits(count), name=name)
-            for name, count in (
-                ("head", self.n_heads),
-                ("group", self.n_kv_heads),
-                ("member", self.n_heads // self.n_kv_heads),
-            )
-        )
-        lane = Signal(sums.lane.shape())
-        sink, window = self._boot(m, platform, head)
-
-        # ``at`` is what is read in this cycle, while ``reading``; ``behind`` is where its result belongs
-        # when it has gone through a pipeline, whose end is the end of a pass.
+        # ``at`` is what is read in this cycle, while ``reading``; ``behind`` is where the result belongs
+        # that comes out of a pipeline in this cycle. The last one ends a pass.
         at, behind = Signal(bits), Signal(bits)
         reading, read = Signal(), Signal()
         largest = Signal(signed(n.score_bits))
-        begin = Mux((window != 0) & (window <= position), position + 1 - window, 0)
-        passed = behind == position
+        lane = Signal(sums.lane.shape())
         free = ~self.y.valid | self.y.ready
+        last_lane = lane == head_dim - 1
+        passed = behind == queries.position
+        give, finish = Signal(), Signal()
+        head, group, last_head = self._heads(m, give & last_lane)
+        sink, window = self._boot(m, platform, head)
         with m.FSM() as state:
-            with m.State("COLLECT"), m.If(words.full & keys.full & values.full):
+            with m.State("COLLECT"), m.If(queries.full & keys.full & values.full):
                 m.next = "PREPARE"
             with m.State("PREPARE"):
                 m.d.sync += largest.eq(sink)
@@ -163,91 +154,92 @@ class Attention(SharedComponent):
                 m.next = "DIVIDE"
             with m.State("DIVIDE"), m.If(reciprocal.done):
                 m.next = "RESULT"
-            with m.State("RESULT"), m.If(free & (lane == head_dim - 1)):
+            with m.State("RESULT"), m.If(free & last_lane):
                 m.next = "PREPARE"
-                with m.If(head == self.n_heads - 1):
+                with m.If(last_head):
                     m.next = "COLLECT"
-        prepare, sinking = state.ongoing("PREPARE"), state.ongoing("SINK")
-        scoring, summing = state.ongoing("SCORES"), state.ongoing("VALUES")
-        give = state.ongoing("RESULT") & free
-        ends = give & (lane == head_dim - 1)
-        finish = ends & (head == self.n_heads - 1)
+        m.d.comb += [
+            give.eq(state.ongoing("RESULT") & free),
+            finish.eq(give & last_lane & last_head),
+        ]
 
-        with m.If(prepare | sinking):
-            m.d.sync += [at.eq(begin), behind.eq(begin)]
+        # Both passes go from the first visible position to the token's own.
+        position = queries.position
+        limited = (window != 0) & (window <= position)
+        sinking = state.ongoing("SINK")
+        begin = state.ongoing("PREPARE") | sinking
+        with m.If(begin):
+            first = Mux(limited, position + 1 - window, 0)
+            m.d.sync += [at.eq(first), behind.eq(first)]
         with m.Else():
             m.d.sync += [at.eq(at + reading), behind.eq(behind + (scores.scored | sums.added))]
-        m.d.sync += [
-            reading.eq(prepare | sinking | (reading & (at != position))),
-            read.eq(reading),
-        ]
-        with m.If(ends):
-            whole = member == self.n_heads // self.n_kv_heads - 1
-            m.d.sync += [
-                head.eq(Mux(finish, 0, head + 1)),
-                member.eq(Mux(whole, 0, member + 1)),
-                group.eq(Mux(finish, 0, group + whole)),
-            ]
-        with m.If(give):
-            m.d.sync += lane.eq(Mux(ends, 0, lane + 1))
+        m.d.sync += [reading.eq(begin | (reading & (at != position))), read.eq(reading)]
 
-        m.d.comb += [
-            words.value.eq(self.q.p.value),
-            words.last.eq(self.q.p.last),
-            words.valid.eq(self.q.valid),
-            self.q.ready.eq(words.ready),
-            words.release.eq(finish),
-            queries.write.eq(words.write),
-            queries.write_address.eq(words.head),
-            queries.write_data.eq(words.word),
-            queries.read_address.eq(head),
-        ]
-        with m.If(words.write):
-            m.d.sync += position.eq(self.q.p.position)
-        for stream, store in ((self.k, keys), (self.v, values)):
+        for stream, store in ((self.q, queries), (self.k, keys), (self.v, values)):
             m.d.comb += [
                 store.x.p.eq(stream.p),
                 store.x.valid.eq(stream.valid),
                 stream.ready.eq(store.x.ready),
                 store.release.eq(finish),
-                store.position.eq(at),
-                store.head.eq(group),
             ]
         m.d.comb += [
-            scores.q.eq(queries.read_data),
+            queries.head.eq(head),
+            keys.head.eq(group),
+            values.head.eq(group),
+            keys.position.eq(at),
+            values.position.eq(at),
+            scores.q.eq(queries.word),
             scores.key.eq(keys.word),
             scores.exponent.eq(keys.exponent),
-            scores.valid.eq(read & scoring),
+            scores.valid.eq(read & state.ongoing("SCORES")),
             buffer.write.eq(scores.scored),
             buffer.write_address.eq(behind),
             buffer.write_data.eq(scores.score),
             buffer.read_address.eq(at),
         ]
+
+        # Before the first score, the same table gives the sink's term.
         below = largest - Mux(sinking, sink, buffer.read_data.as_signed())
-        first = exp2.term if self.has_sinks else Const(0, EXP_BITS)
+        no_term = sinking if not self.has_sinks else Const(0)
         m.d.comb += [
             exp2.below.eq(below),
-            sums.term.eq(Mux(sinking, first, exp2.term)),
+            sums.term.eq(Mux(no_term, 0, exp2.term)),
             sums.value.eq(values.word),
             sums.exponent.eq(values.exponent),
             sums.start.eq(sinking),
-            sums.valid.eq(read & summing),
+            sums.valid.eq(read & state.ongoing("VALUES")),
             sums.lane.eq(lane),
             reciprocal.total.eq(sums.total),
             reciprocal.start.eq(state.ongoing("START")),
         ]
-        result, clipped = saturate(
-            m, _quotient(sums.sum, reciprocal.factor, reciprocal.shift), n.value_bits, "result"
-        )
+
+        quotient = _quotient(sums.sum, reciprocal.factor, reciprocal.shift)
+        result, clipped = saturate(m, quotient, n.value_bits, "result")
         m.d.comb += self.saturated.eq(scores.saturated | (give & clipped))
         m.d.sync += self.y.valid.eq(give | (self.y.valid & ~self.y.ready))
         with m.If(give):
             m.d.sync += [
+                lane.eq(Mux(last_lane, 0, lane + 1)),
                 self.y.p.value.eq(result),
                 self.y.p.position.eq(position),
                 self.y.p.last.eq(finish),
             ]
         return m
+
+    def _heads(self, m: Module, step: Value) -> tuple[Signal, Signal, Value]:
+        """The query head whose turn it is, its key and value head, and whether it is the last."""
+        n_members = self.n_heads // self.n_kv_heads
+        head = Signal(head_bits(self.n_heads))
+        group = Signal(head_bits(self.n_kv_heads))
+        member = Signal(head_bits(n_members))
+        last, whole = head == self.n_heads - 1, member == n_members - 1
+        with m.If(step):
+            m.d.sync += [
+                head.eq(Mux(last, 0, head + 1)),
+                member.eq(Mux(whole, 0, member + 1)),
+                group.eq(Mux(last, 0, group + whole)),
+            ]
+        return head, group, last
 
     def _boot(self, m: Module, platform: object, head: Signal) -> tuple[Value, Signal]:
         """The sink of ``head`` (without sinks: what no score lies below), and the window."""

@@ -19,6 +19,7 @@ from hnlpu.chip_plan import ArrayPlace, ChipPlan
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.rtl.attention import Attention
 from hnlpu.rtl.boot import BootDecoder
+from hnlpu.rtl.clock_gate import ClockGate
 from hnlpu.rtl.combine import Combine
 from hnlpu.rtl.drain import Drain
 from hnlpu.rtl.embedding import Embedding
@@ -228,14 +229,17 @@ class _Builder:
                 "position": net.output(feed, "position"),
             }
         )
+        y_ready = net.output(drain, "array_y_ready")
+        gate = net.add(f"{name}_gate", ClockGate)
+        gate.pins.update(x_valid=valid, x_ready=ready, y_valid=wires["y_valid"], y_ready=y_ready)
         pins = (
-            ("clk", "clk"),
+            ("clk", net.output(gate, "gated")),
             ("rst", "rst"),
             ("x_valid", valid),
             ("x_ready", ready),
             ("x", net.output(feed, "array_x")),
             ("y_valid", wires["y_valid"]),
-            ("y_ready", net.output(drain, "array_y_ready")),
+            ("y_ready", y_ready),
             ("y", wires["y"]),
             ("row_exponents", wires["row_exponents"]),
         )

@@ -95,7 +95,7 @@ class Drain(SharedComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        index, after, next_index = (Signal(range(self.n_rows), name=n) for n in _INDICES)
+        index, after, next_index = (Signal(range(max(2, self.n_rows)), name=n) for n in _INDICES)
         take, last = Signal(), Signal()
         header = self._headers(m, take & last)
         m.d.comb += [

@@ -57,8 +57,8 @@ class Embedding(SharedComponent):
         m = Module()
         depth = self.vocab * self.length
         rows = place(m, "rows", platform, Sram, self.n_bits, depth)
-        address, next_address = Signal(range(depth)), Signal(range(depth))
-        index = Signal(range(self.length))
+        address, next_address = Signal(range(max(2, depth))), Signal(range(max(2, depth)))
+        index = Signal(range(max(2, self.length)))
         begin, step = Signal(), Signal()
         m.d.comb += [
             self.y.p.last.eq(index == self.length - 1),

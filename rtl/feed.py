@@ -73,14 +73,15 @@ class Feed(SharedComponent):
         m = Module()
         # The elements need no reset: none is on offer before all were written.
         elements = Signal(self.n_columns * self.n_bits, reset_less=True)
-        index = Signal(range(self.n_columns))
+        index = Signal(range(max(2, self.n_columns)))  # Verilog has none without a bit
         full, selected = Signal(), Signal()
         pending, left = Signal.like(self.array_valid), Signal.like(self.array_valid)
         take, mask_taken, done = Signal(), Signal(), Signal()
         m.d.comb += [
             self.x.ready.eq(~full),
             take.eq(self.x.valid & ~full),
-            self.array_x.eq(elements),
+            # Arrays see a vector only while it is on offer: no wire moves while it is collected.
+            self.array_x.eq(elements & full.replicate(len(elements))),
             self.array_valid.eq(pending),
             left.eq(pending & ~self.array_ready),
             done.eq(full & selected & ~left.any()),

@@ -46,7 +46,7 @@ class Fifo(SharedComponent):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         store = place(m, "words", platform, RegisterFile, self.n_bits, self.depth)
-        write_place, read_place = Signal(range(self.depth)), Signal(range(self.depth))
+        write_place, read_place = self._place("write_place"), self._place("read_place")
         level = Signal(range(self.depth + 1))
         put, taken = Signal(), Signal()
         m.d.comb += [
@@ -66,6 +66,10 @@ class Fifo(SharedComponent):
         with m.If(taken):
             m.d.sync += read_place.eq(self._after(read_place))
         return m
+
+    def _place(self, name: str) -> Signal:
+        # Verilog has no signals without a bit.
+        return Signal(range(max(2, self.depth)), name=name)
 
     def _after(self, place_: Value) -> Value:
         return Mux(place_ == self.depth - 1, 0, place_ + 1)

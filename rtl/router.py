@@ -28,7 +28,7 @@ from hnlpu.tables import EXP_BITS, LOG2E_BITS
 __all__ = ["LATENCY_CYCLES", "Router"]
 
 #: Ranking, the pipeline of terms, division and the weights' register.
-LATENCY_CYCLES = 22
+LATENCY_CYCLES = 21
 
 _LOG2E = round(log2(e) * (1 << LOG2E_BITS))
 

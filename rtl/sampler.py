@@ -196,7 +196,7 @@ class Sampler(SharedComponent):
         operand = Signal(signed_shape(n.value_bits))
         largest = Signal(signed_shape(n.score_bits))
         unlimited, least = Signal(), Signal(signed_shape(n.value_bits))
-        least_index, place_ = Signal(self.token_bits), Signal(range(self.slots))
+        least_index, place_ = Signal(self.token_bits), Signal(range(max(2, self.slots)))
         takes_part, term = Signal(), Signal(EXP_BITS)
         shift = TEMPERATURE_FRACTION + n.value_fraction - n.exp_table_bits
         # A signal of its own, because an expression is emitted as often as it is used.

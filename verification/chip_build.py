@@ -20,12 +20,13 @@ from cocotb_tools.runner import get_runner
 from hnlpu.errors import HnlpuError
 from hnlpu.progress import Progress
 from hnlpu.tools import find_verilator, simulator_environment
+from hnlpu.verification.array_wrapper import wrapped_array
 from hnlpu.verification.chip_harness import HARNESS
 
 __all__ = ["ChipSources", "build_arrays", "build_chip_simulation", "cache_folder"]
 
 #: Bump where the way a library is built changes.
-_RECIPE = "1"
+_RECIPE = "2"
 # One copy of a neuron's code serves all rows, see ``hnlpu.verification.cosim``.
 _CONTROL = (
     "`verilator_config\n"
@@ -115,34 +116,55 @@ def _build_array(
 ) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
+    wrapper, glue = wrapped_array(module, files[0].read_text())
+    model = f"V{module}"
     try:
         (work / "control.vlt").write_text(_CONTROL)
+        (work / f"{module}.sv").write_text(wrapper)
+        (work / "glue.cpp").write_text(glue)
         _run(
             [
-                str(verilator), "--cc", "--lib-create", module, "--top-module", module,
-                "--prefix", f"V{module}", "-Mdir", str(work), "-fno-dfg", "-Wno-fatal",
-                "--output-split", "0", str(work / "control.vlt"), *map(str, files),
+                str(verilator), "--cc", "--top-module", module, "--prefix", model, "-Mdir", str(work),
+                "-fno-dfg", "-Wno-fatal", "--output-split", "0", str(work / "control.vlt"),
+                *map(str, files),
+            ],
+            environment, module,
+        )  # fmt: skip
+        include = _include(work / f"{model}.mk")
+        _run(
+            [
+                "g++", "-O1", "-c", "-I", str(work), "-I", include, "-I", f"{include}/vltstd",
+                "-o", str(work / "glue.o"), str(work / "glue.cpp"),
             ],
             environment, module,
         )  # fmt: skip
         # The runtime comes with the chip; the base's code is the same for every row, so -O1 pays.
         _run(
             [
-                "make", "-s", "-C", str(work), "-f", f"V{module}.mk", f"lib{module}.a",
-                "VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=", "CFG_CXXFLAGS_PCH_I=-include",
-                "OPT_FAST=-O1", "OPT_SLOW=-O0",
+                "make", "-s", "-C", str(work), "-f", f"{model}.mk", f"{model}__ALL.a",
+                "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_SLOW=-O0",
             ],
             {**environment, "MAKEFLAGS": ""}, module,
         )  # fmt: skip
+        _run(["ar", "r", str(work / f"{model}__ALL.a"), str(work / "glue.o")], environment, module)
         done = Path(tempfile.mkdtemp(prefix=".done-", dir=folder.parent))
-        for name in (f"{module}.sv", f"lib{module}.a"):
-            shutil.move(work / name, done / name)
+        shutil.move(work / f"{module}.sv", done / f"{module}.sv")
+        shutil.move(work / f"{model}__ALL.a", done / f"lib{module}.a")
         try:
             done.rename(folder)
         except OSError:  # another process was quicker
             shutil.rmtree(done)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _include(makefile: Path) -> str:
+    """Where Verilator's headers are, as its makefile says."""
+    for line in makefile.read_text().splitlines():
+        if line.startswith("VERILATOR_ROOT ="):
+            return f"{line.partition('=')[2].strip()}/include"
+    raise HnlpuError("Verilator wrote no VERILATOR_ROOT", where=str(makefile), got="no such line",
+                     do="use a Verilator from 5.036 on")  # fmt: skip
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], what: str) -> None:

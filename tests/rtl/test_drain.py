@@ -1,5 +1,7 @@
 """Results of arrays on their grid, against the twin."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Mux, Signal, signed
@@ -25,7 +27,7 @@ class FakeArray(Component):
 
     def __init__(self, weights, cycles, early, *drain):
         self.weights, self.cycles, self.early, self.parameters = weights, cycles, early, drain
-        n_rows, _, n_bits, *_ = drain
+        n_rows, self.y_bits, n_bits, *_ = drain
         super().__init__(
             {
                 "x": In(integer_signature(6, POSITION_BITS)),
@@ -57,11 +59,11 @@ class FakeArray(Component):
             self.saturated.eq(drain.saturated),
         ]
         for i, weight in enumerate(self.weights):
-            m.d.comb += drain.array_y.word_select(i, Y_BITS).eq(stages[-1] * weight)
+            m.d.comb += drain.array_y.word_select(i, self.y_bits).eq(stages[-1] * weight)
         with m.If(advance):
             m.d.sync += full.eq(full << 1 | accepted)
             m.d.sync += stages[0].eq(self.x.p.value)
-            m.d.sync += [b.eq(a) for a, b in zip(stages, stages[1:], strict=False)]
+            m.d.sync += [b.eq(a) for a, b in pairwise(stages)]
         connect(m, flipped(self.boot), drain.boot)
         connect(m, drain.y, flipped(self.y))
         return m
@@ -69,10 +71,10 @@ class FakeArray(Component):
 
 def run(
     weights, row_exponents, bias, multipliers, x, exponents, fraction=4, n_bits=12,
-    stall=STALLS["no-stall"], cycles=3, early=0,
+    stall=STALLS["no-stall"], cycles=3, early=0, y_bits=Y_BITS,
 ):  # fmt: skip
     n_rows = len(weights)
-    parameters = (n_rows, Y_BITS, n_bits, fraction, multipliers is not None, POSITION_BITS)
+    parameters = (n_rows, y_bits, n_bits, fraction, multipliers is not None, POSITION_BITS)
     words = dict(enumerate(map(int, bias)))
     padded = 1 << (n_rows - 1).bit_length()
     if multipliers is not None:
@@ -137,6 +139,12 @@ def test_every_shift(has_multipliers):
                    fraction=8, n_bits=n_bits)  # fmt: skip
         n_saturated += n
     assert n_saturated > 100
+
+
+def test_the_right_clamp_itself():
+    """Shifts of 47 and more are one and the same, which only results beyond any array's can show."""
+    weights, rows = [1 << 43, 1 << 43, 3 << 43, -(1 << 43)], [-51, -52, -60, -512]
+    run(weights, rows, [0] * 4, None, [16, 31, -32], [0, 0, 0], y_bits=51)
 
 
 def test_halves_are_rounded_up_and_extremes_saturate():

@@ -30,6 +30,9 @@ def run(dut, vectors, exponents, positions, masks, waits, stall):
 
     async def select(ctx):
         for k, mask in enumerate(masks):
+            if stall(k):  # the mask comes so long after its vector, else before it
+                await ctx.tick().until(dut.x.ready)
+                await ctx.tick().until(~dut.x.ready)
             await ctx.tick().repeat(stall(k)) if stall(k) else None
             ctx.set(dut.select.p.mask, mask)
             ctx.set(dut.select.valid, 1)
@@ -114,3 +117,15 @@ def test_every_array_has_its_vectors(n_always, n_selected, waits, stall):
 def test_vectors_of_one_element():
     taken = run(Feed(1, 8, 1, 0, 2), [[-1], [7]], [0, 1], [0, 1], [], WAITS["at-once"], lambda _: 0)
     assert taken == [[([255], 0, 0), ([7], 1, 1)]]
+
+
+@pytest.mark.parametrize("wait", [1, 2, 3])
+def test_a_mask_may_come_in_the_cycle_in_which_an_array_takes(wait):
+    vectors, masks = np.arange(40).reshape(8, 5) - 16, [1, 2, 3, 0, 3, 1, 0, 2]
+    taken = run(
+        Feed(5, 6, 1, 2, 4), vectors, [0] * 8, range(8), masks, [lambda _: wait] * 3,
+        lambda k: 1 + k % 4,
+    )  # fmt: skip
+    assert [[position for *_, position in one] for one in taken] == [
+        list(range(8)), [0, 2, 4, 5], [1, 2, 4, 7],
+    ]  # fmt: skip

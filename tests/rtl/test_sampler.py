@@ -105,6 +105,21 @@ def test_seeds(seed):
     assert len(set(tokens)) > 2
 
 
+@pytest.mark.parametrize(("random", "token"), [(0x7FFFFFFF, 0), (0x80000000, 1), (0xFFFFFFFF, 1)])
+def test_running_sum_must_exceed_the_threshold(random, token):
+    """Two equal logits, and a register that will stand beside the middle."""
+    seed = random
+    for _ in range(32):
+        seed = (seed ^ twin.LFSR_TAPS) << 1 | 1 if seed >> 31 else seed << 1
+    assert run([[5, 5]], [(temperature_word(1), 0)], seed)[0] == [token]
+
+
+@pytest.mark.parametrize("word", [0, temperature_word(1)], ids=["greedy", "drawn"])
+def test_a_token_waits_while_the_next_is_found(word):
+    logits = random_logits(12, 3, GRIDS["default"])
+    run(logits, [(word, 0)] * 12, stall=lambda k: 60 * (k in (3, 4, 5, 6, 7)))
+
+
 def test_equals_at_the_edge_of_the_limit():
     """Of equal logits the first ones take part."""
     logits = np.zeros((48, 9), dtype=int)

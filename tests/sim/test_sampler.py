@@ -88,6 +88,16 @@ def test_two_tokens_by_hand():
         assert sampler.state == state
 
 
+@pytest.mark.parametrize(("random", "token"), [(0x7FFFFFFF, 0), (0x80000000, 1), (0xFFFFFFFF, 1)])
+def test_running_sum_must_exceed_the_threshold(random, token):
+    seed = random
+    for _ in range(32):  # back: the top tap tells what left
+        seed = (seed ^ LFSR_TAPS) << 1 | 1 if seed >> 31 else seed << 1
+    sampler = Sampler(NUMERICS, temperature_word(1), 0, seed)
+    assert sampler(np.array([5, 5])) == token
+    assert sampler.state == random
+
+
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("top_k", [0, 1, 3, 5])
 def test_terms_are_the_softmax(temperature, top_k):
