@@ -6,6 +6,8 @@ The functions behind the command line are here too::
     hnlpu.generate("checkpoint", "bundle")
     hnlpu.readback("bundle", "checkpoint")["mismatches"]
     hnlpu.verify("bundle")["mismatches"]
+    hnlpu.verify_chip("bundle")["mismatches"]
+    hnlpu.evaluate("checkpoint")["rows"]
     hnlpu.estimate("bundle")["chips"]
     hnlpu.write_report("bundle", "report")
 """
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from hnlpu.inspection import inspect
     from hnlpu.reports.report import write_report
     from hnlpu.requantization import quantize
+    from hnlpu.session import run
+    from hnlpu.verification.chip import verify_chip
     from hnlpu.verification.readback import readback
     from hnlpu.verification.verify import verify
 
@@ -40,7 +44,9 @@ __all__ = [
     "inspect",
     "quantize",
     "readback",
+    "run",
     "verify",
+    "verify_chip",
     "write_report",
 ]
 
@@ -62,7 +68,9 @@ _HOME = {
     "inspect": "hnlpu.inspection",
     "quantize": "hnlpu.requantization",
     "readback": "hnlpu.verification.readback",
+    "run": "hnlpu.session",
     "verify": "hnlpu.verification.verify",
+    "verify_chip": "hnlpu.verification.chip",
     "write_report": "hnlpu.reports.report",
 }
 

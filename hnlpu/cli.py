@@ -272,14 +272,14 @@ def _verify_chip(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{result['sequences']} sequences, {result['tokens']} tokens, {result['vectors']} vectors "
             f"of logits compared: {result['mismatches']} mismatches; {len(result['protocol'])} protocol "
             f"checks, {result['protocol_failures']} failed\n"
-            f"{build['arrays']} arrays ({build['cached']} cached) and the chip built in "
+            f"{build['arrays']} arrays ({build['cached_arrays']} cached) and the chip built in "
             f"{build['seconds']} s; {result['cycles']:,} cycles, {result['cycles_per_s']:,} per second"
         )
     return result, 1 if result["mismatches"] or result["protocol_failures"] else 0
 
 
 def _run(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
-    from hnlpu.running import RunOptions
+    from hnlpu.session import RunOptions
 
     streamed = sys.stdout if not args.json else None
     result = hnlpu.run(
@@ -385,7 +385,7 @@ def _print_text(text: dict[str, Any]) -> None:
         "problems, answered greedily" if text["kind"] == "problems" else
         f"{text['tokens']:,} tokens in windows of {text['context']}"
     ))  # fmt: skip
-    for name in ("twin", "floating", "original"):
+    for name in ("twin", "floating", "original", "transformers"):
         if name not in text:
             continue
         own = text[name]
@@ -396,7 +396,7 @@ def _print_text(text: dict[str, Any]) -> None:
                 f"{own['bits_per_token']:.4f} bits per token, perplexity {own['perplexity']:.3f}, "
                 f"top-1 {own['top1']:.4f}"
             )
-        _print(f"{name:<10} {found}, {own['seconds']:.2f} s")
+        _print(f"{name:<12} {found}, {own['seconds']:.2f} s")
         for wrong in own.get("wrong", ())[:3]:
             _print(f"  wrong: {wrong['problem']}{wrong['got']} instead of {wrong['answer']}")
 

@@ -38,7 +38,7 @@ from hnlpu.scoring import MakeModel, answer_problems, cut_text, read_problems, s
 from hnlpu.sim.chip import ChipTwin
 from hnlpu.sim.floating import FloatingModel, FloatingWeights
 from hnlpu.tokenizer import load_tokenizer
-from hnlpu.transformers_reference import transformers_logits
+from hnlpu.transformers_reference import TransformersModel
 
 __all__ = ["EvaluateOptions", "evaluate", "write_sweep"]
 
@@ -80,7 +80,7 @@ class EvaluateOptions:
         Positions of a window of text; None takes the model's, at most ``TEXT_CONTEXT``.
     sweep : bool
     transformers : bool
-        Also run transformers on the sequences.
+        Also run transformers on the sequences and the text.
     """
 
     quantize: str | None = None
@@ -142,6 +142,7 @@ def evaluate(
     options = options or EvaluateOptions()
     show = progress or Silent()
     subject = _load(source, options, show)
+    other = TransformersModel(subject.folder) if options.transformers else None
     chip = subject.weights.chip(subject.numerics)
     references = _references(subject, options)
     rows, transformers_rows = [], []
@@ -159,11 +160,11 @@ def evaluate(
         for block, count in twin.saturations.items():
             saturations[block] = saturations.get(block, 0) + count
         arrays = arrays or compare_streams(twin, floating, reference.valid)
-        if options.transformers:
-            transformers_rows.append(_transformers_row(subject, reference, twin, floating))
+        if other is not None:
+            transformers_rows.append(_transformers_row(subject, reference, twin, floating, other))
     show("compare", len(references), len(references))
     outlier = planted_outlier(chip, references[0].ids)
-    text = None if options.text is None else _text(subject, options, show)
+    text = None if options.text is None else _text(subject, options, other, show)
     sweep = None
     if options.sweep:
         sweep = list(_sweep(subject, references[0], wired[0], show))
@@ -178,7 +179,7 @@ def evaluate(
         "outlier": outlier,
         "text": text,
         "sweep": sweep,
-        "transformers": transformers_rows if options.transformers else None,
+        "transformers": None if other is None else transformers_rows,
     }
 
 
@@ -266,9 +267,13 @@ def _row(subject: _Subject, reference: Reference, twin: Record, floating: Record
 
 
 def _transformers_row(
-    subject: _Subject, reference: Reference, twin: Record, floating: Record
+    subject: _Subject,
+    reference: Reference,
+    twin: Record,
+    floating: Record,
+    other: TransformersModel,
 ) -> dict[str, Any]:
-    logits = transformers_logits(subject.folder, reference.ids)
+    logits = other.logits(reference.ids)
     agree, scored = same_experts(twin, floating), reference.scored
     own = record_floating(subject.yardstick, reference.ids)
     return {
@@ -278,7 +283,9 @@ def _transformers_row(
     }
 
 
-def _text(subject: _Subject, options: EvaluateOptions, show: Progress) -> dict[str, Any]:
+def _text(
+    subject: _Subject, options: EvaluateOptions, other: TransformersModel | None, show: Progress
+) -> dict[str, Any]:
     assert options.text is not None
     try:
         text = options.text.read_text(encoding="utf-8")
@@ -299,6 +306,8 @@ def _text(subject: _Subject, options: EvaluateOptions, show: Progress) -> dict[s
     original = subject.original
     if original is not None:
         models["original"] = (lambda n: FloatingModel(original, n_sequences=n), 1.0)
+    if other is not None:
+        models["transformers"] = (other.start, 1.0)
     problems = read_problems(text)
     result: dict[str, Any] = {"file": str(options.text), "kind": "problems" if problems else "text"}
     windows = None

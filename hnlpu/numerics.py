@@ -114,11 +114,11 @@ class Numerics:
                     do=f"choose from {', '.join(ARRAY_INPUTS)}",
                 )
             _check(f"activation_bits of {name}", bits, *_RANGES["activation_bits"])
-        for fraction, bits in (
+        for fraction, width in (
             ("residual_fraction", "residual_bits"),
             ("value_fraction", "value_bits"),
         ):
-            _check(fraction, getattr(self, fraction), 0, getattr(self, bits) - 2)
+            _check(fraction, getattr(self, fraction), 0, getattr(self, width) - 2)
         _check("sigmoid_table_bits", self.sigmoid_table_bits, 3, self.value_fraction + 4)
         _check("value_bits", self.value_bits, 10, self.residual_bits)
 

@@ -111,7 +111,7 @@ class FloatingModel:
             self._see(f"layer_{i}.mlp_residual", x)
         self.position += tokens.shape[1]
         y = self._normalise("head.norm", x, "model.norm")
-        return self._see("head.logits", y @ self._weights.matrices["lm_head"].T)
+        return self._project("head.logits", y, "lm_head")
 
     def _see(self, name: str, values: Numbers) -> Numbers:
         if self._trace is not None:
@@ -127,7 +127,8 @@ class FloatingModel:
         return self._see(name, x / root * self._constant(f"{norm}.weight"))
 
     def _project(self, name: str, x: Numbers, matrix: str, bias: Numbers | None = None) -> Numbers:
-        y = x @ self._weights.matrices[matrix].T
+        weights = self._weights.matrices[matrix]
+        y = (x.reshape(-1, x.shape[-1]) @ weights.T).reshape(*x.shape[:-1], -1)  # one product
         if bias is None and f"{matrix}.bias" in self._weights.constants:
             bias = self._constant(f"{matrix}.bias")
         return self._see(name, y if bias is None else y + bias)

@@ -117,8 +117,7 @@ def _glue(module: str, widths: dict[str, int]) -> str:
 #include "svdpi.h"
 namespace {{
 struct Array {{
-  VerilatedContext context;
-  V{module} model{{&context, "array"}};
+  V{module} model{{"{module}"}};  // in the context of the chip
   bool stale = true;
 }};
 bool take(V{module}* model, {inputs}) {{

@@ -182,53 +182,74 @@ def _run(command: Sequence[str], environment: Mapping[str, str], what: str) -> N
         )
 
 
-def build_chip_simulation(sources: ChipSources, build: Path, progress: Progress) -> dict[str, Any]:
-    """Build the simulation of a chip in folder ``build``.
+def build_chip_simulation(sources: ChipSources, progress: Progress) -> tuple[Path, dict[str, Any]]:
+    """Build the simulation of a chip, or find it in the cache.
 
     Returns
     -------
-    dict
-        ``arrays``, ``cached`` (arrays that were there already).
+    folder : Path
+        Holds the executable.
+    built : dict
+        ``arrays``, ``cached_arrays`` (that were there already), ``cached`` (the chip was).
 
     Raises
     ------
     HnlpuError
         See :func:`build_arrays`.
     """
-    verilator, _ = find_verilator()
     libraries = build_arrays(sources.arrays, progress)
-    progress("build", 0, 1, "chip")
-    build.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, text in sources.chip.items():
-        path = build / name
-        path.write_text(text)
-        files.append(path)
-    control = build / "control.vlt"
+    key = hashlib.sha256(_RECIPE.encode())
+    for module, (folder, _) in sorted(libraries.items()):
+        key.update(f"{module} {folder.name}\n".encode())
+    for name, text in sorted(sources.chip.items()):
+        key.update(f"{name} {len(text)}\n{text}".encode())
+    target = cache_folder() / "chips" / key.hexdigest()[:32]
+    built = {
+        "arrays": len(libraries),
+        "cached_arrays": sum(cached for _, cached in libraries.values()),
+        "cached": (target / HARNESS).is_file(),
+    }
+    if not built["cached"]:
+        progress("build", 0, 1, "chip")
+        _build_chip(sources.chip, {m: folder for m, (folder, _) in libraries.items()}, target)
+        progress("build", 1, 1, "chip")
+    return target, built
+
+
+def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: Path) -> None:
+    verilator, _ = find_verilator()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=target.parent))
+    for name, text in chip.items():
+        (work / name).write_text(text)
+    control = work / "control.vlt"
     control.write_text(f'`verilator_config\npublic_flat_rw -module "{HARNESS}" -var "*"\n')
-    wrappers = [folder / f"{module}.sv" for module, (folder, _) in libraries.items()]
-    archives = [str(folder / f"lib{module}.a") for module, (folder, _) in libraries.items()]
+    wrappers = [folder / f"{module}.sv" for module, folder in libraries.items()]
+    archives = [str(folder / f"lib{module}.a") for module, folder in libraries.items()]
     old = dict(os.environ)
     os.environ.update(simulator_environment(verilator))
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
-    log = build / "log.txt"
     try:
         get_runner("verilator").build(
-            sources=[control, *files, *wrappers],
+            sources=[control, *(work / name for name in chip), *wrappers],
             hdl_toplevel=HARNESS,
-            build_dir=build / "obj",
+            build_dir=work / "obj",
             build_args=["--no-public-flat-rw", "-fno-dfg", "-Wno-fatal", *archives],
-            log_file=log,
+            log_file=work / "log.txt",
         )
+        done = Path(tempfile.mkdtemp(prefix=".done-", dir=target.parent))
+        shutil.move(work / "obj" / HARNESS, done / HARNESS)
+        try:
+            done.rename(target)
+        except OSError:  # another process was quicker
+            shutil.rmtree(done)
     except (SystemExit, RuntimeError, OSError) as error:
+        log = Path(tempfile.mkdtemp(prefix="hnlpu-log-")) / "build.txt"
+        shutil.copy(work / "log.txt", log)
         raise HnlpuError(
             "the simulator failed to build", where="chip", got=str(error), do=f"read {log}"
         ) from None
     finally:
         os.environ.clear()
         os.environ.update(old)
-    progress("build", 1, 1, "chip")
-    return {
-        "arrays": len(libraries),
-        "cached": sum(cached for _, cached in libraries.values()),
-    }
+        shutil.rmtree(work, ignore_errors=True)

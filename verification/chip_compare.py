@@ -12,7 +12,7 @@ from hnlpu.sim.chip import ChipTwin
 from hnlpu.verification.chip_harness import LOGITS
 from hnlpu.verification.chip_run import Run, Stream
 
-__all__ = ["Comparison", "compare", "entered_sequences"]
+__all__ = ["Comparison", "compare", "entered_sequences", "traced_vectors"]
 
 Integers = npt.NDArray[np.int64]
 _Beats = Iterable[tuple[int, Stream, dict[str, int]]]
@@ -65,6 +65,11 @@ def _vectors(beats: _Beats) -> dict[str, list[list[int]]]:
             if fields["last"]:
                 found.setdefault(stream.name, []).append(open_.pop(stream.name))
     return found
+
+
+def traced_vectors(run: Run) -> dict[str, Integers]:
+    """Vectors of every traced stream, (n_vectors, length) by stream name."""
+    return {name: np.array(rows) for name, rows in _vectors(run.beats()).items()}
 
 
 def compare(run: Run, chip: Chip, context: int) -> Comparison:

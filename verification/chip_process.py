@@ -1,7 +1,6 @@
 """The process that runs a built chip: ``python -m hnlpu.verification.chip_process BUILD FOLDER``."""
 
 import sys
-from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
@@ -16,9 +15,9 @@ def main(build: str, folder: str) -> None:
         test_module="hnlpu.verification.chip_bench",
         hdl_toplevel=HARNESS,
         hdl_toplevel_lang="verilog",
-        build_dir=Path(build) / "obj",
+        build_dir=build,
         test_dir=folder,
-        plusargs=[f"+script={build}/script.hex", f"+trace={folder}/trace.txt"],
+        plusargs=[f"+script={folder}/script.hex", f"+trace={folder}/trace.txt"],
         extra_env={"HNLPU_JOB": folder, "COCOTB_LOG_LEVEL": "WARNING"},
     )
 

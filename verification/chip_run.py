@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,8 +139,6 @@ class ChipSimulation:
     bundle : path
     stalls : bool
         With ``Stall`` on every stream, which step ``stall`` turns on.
-    build : path, optional
-        Folder of the build; a temporary one by default.
     replace : dict of file name to text, optional
         Other texts for blocks of the chip (mutants).
     progress : Progress, optional
@@ -147,7 +146,7 @@ class ChipSimulation:
     Attributes
     ----------
     built : dict
-        ``arrays``, ``cached``, ``seconds``.
+        ``arrays``, ``cached_arrays``, ``cached``, ``seconds``.
 
     Raises
     ------
@@ -160,7 +159,6 @@ class ChipSimulation:
         bundle: str | Path,
         *,
         stalls: bool = False,
-        build: Path | None = None,
         replace: dict[str, str] | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -181,10 +179,8 @@ class ChipSimulation:
             Stream(s["name"], {k: tuple(v) for k, v in s["layout"].items()})
             for s in self.chip["streams"]
         ]
-        self._temporary = None if build else tempfile.TemporaryDirectory(prefix="hnlpu-chip-")
-        self._build = build or Path(self._temporary.name)  # type: ignore[union-attr]
-        self.built = build_chip_simulation(sources, self._build, progress or Silent())
-        (self._build / "script.hex").write_text("".join(self._script))
+        self._build, self.built = build_chip_simulation(sources, progress or Silent())
+        self._runs = tempfile.TemporaryDirectory(prefix="hnlpu-chip-")
         self.built["seconds"] = round(time.monotonic() - started, 1)
 
     def _sources(
@@ -239,7 +235,8 @@ class ChipSimulation:
             which streams wait.
         """
         started = time.monotonic()
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._build))
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._runs.name))
+        (folder / "script.hex").write_text("".join(self._script))
         job = {
             "steps": list(steps),
             "trace": 3 if trace_all else 1,
@@ -252,11 +249,13 @@ class ChipSimulation:
         run = Run(events, trace, round(time.monotonic() - started, 1), self.streams)
         for event in events:
             if event["event"] == "hang":
+                kept = Path(tempfile.mkdtemp(prefix="hnlpu-log-")) / "trace.txt"
+                shutil.copy(trace, kept)
                 raise HnlpuError(
                     "the chip hangs",
                     where=f"{self.bundle}, cycle {event['cycle']}",
                     got=f"{event['what']}; streams that wait: {', '.join(run.waiting()) or 'none'}",
-                    do=f"see the trace {trace}",
+                    do=f"see the trace {kept}",
                 )
         if any(event["event"] == "booted" and event["refused"] for event in events):
             raise HnlpuError("the chip refused its boot image", where=str(self.bundle),
@@ -289,11 +288,13 @@ class ChipSimulation:
                     os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
         if not events or events[-1]["event"] not in ("done", "hang"):
+            kept = Path(tempfile.mkdtemp(prefix="hnlpu-log-")) / "run.txt"
+            shutil.copy(log, kept)
             raise HnlpuError(
                 "the simulator failed",
                 where=str(self.bundle),
                 got=f"it ended with {process.returncode}",
-                do=f"read {log}",
+                do=f"read {kept}",
             )
         return events
 
