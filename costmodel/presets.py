@@ -1,8 +1,9 @@
 """Dimensions of known models, so that a cost needs no checkpoint."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.errors import HnlpuError
@@ -34,13 +35,14 @@ def load_models(path: Path | None = None) -> dict[str, ModelShape]:
         known = {field.name for field in fields(ModelShape)} - {"name"}
         file.only(known | {"source"}, name)
         file.text(f"{name}.source")
+        integers: dict[str, Any] = {key: file.integer(f"{name}.{key}") for key in _INTEGERS}
         models[name] = ModelShape(
             name=name,
             family=file.text(f"{name}.family"),
             n_experts=file.integer(f"{name}.n_experts", low=0),
             experts_per_token=file.integer(f"{name}.experts_per_token", low=0),
             tied_embedding=file.flag(f"{name}.tied_embedding"),
-            **{key: file.integer(f"{name}.{key}") for key in _INTEGERS},
+            **integers,
         )
     return models
 
@@ -58,4 +60,6 @@ def preset(name: str) -> ModelShape:
 
 def is_paper_model(model: ModelShape) -> bool:
     """Whether ``model`` has the dimensions of the paper's model, whatever it is called."""
-    return replace(model, name=PAPER_MODEL) == preset(PAPER_MODEL)
+    keys = ("family", "n_experts", "experts_per_token", "tied_embedding", *_INTEGERS)
+    paper = preset(PAPER_MODEL)
+    return all(getattr(model, key) == getattr(paper, key) for key in keys)

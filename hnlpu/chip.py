@@ -136,7 +136,8 @@ class Chip:
 
 def norm_epsilon(shape: ModelShape, numerics: Numerics) -> int:
     """``epsilon * n`` in units of a square of the residual grid."""
-    return max(1, round(shape.norm_epsilon * shape.hidden * 4**numerics.residual_fraction))
+    epsilon = shape.norm_epsilon * shape.hidden * float(4**numerics.residual_fraction)
+    return max(1, round(epsilon))
 
 
 def build_chip(

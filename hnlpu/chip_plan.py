@@ -67,6 +67,36 @@ class ChipPlan:
                 do=f"choose it from 1 to the model's {self.shape.max_context}",
             )
 
+        self._check_widths()
+
+    def _check_widths(self) -> None:
+        """The twin computes in 64 bits; what would not fit there is refused, not rounded."""
+        n = self.numerics
+        totals = n.value_bits + (self.context - 1).bit_length()
+        if totals > 33:  # sums of values times a reciprocal, hnlpu.sim.attention
+            raise HnlpuError(
+                "sums of the attention are too wide",
+                where="--context and value_bits",
+                got=f"{self.context} positions of {n.value_bits}-bit values",
+                do="choose fewer of one of them",
+            )
+        products = 2 * n.value_bits + (self.shape.head_dim - 1).bit_length()
+        if products > 48:  # scores times their scale
+            raise HnlpuError(
+                "products of queries and keys are too wide",
+                where="value_bits",
+                got=f"{n.value_bits} bits with heads of {self.shape.head_dim}",
+                do="choose fewer value_bits",
+            )
+        squares = 2 * n.residual_bits - 2 + (self.shape.hidden - 1).bit_length()
+        if squares > 52:
+            raise HnlpuError(
+                "sums of squares of the residual stream are too wide",
+                where="residual_bits",
+                got=f"{n.residual_bits} bits in vectors of {self.shape.hidden}",
+                do="choose fewer residual_bits",
+            )
+
     @property
     def position_bits(self) -> int:
         """Width of a position."""

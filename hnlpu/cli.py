@@ -259,6 +259,7 @@ def _verify_chip(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         n_tokens=args.tokens,
         seed=args.seed,
         full_context=args.full_context,
+        prompts=Path(args.prompts) if args.prompts else None,
         progress=show,
     )
     if not args.json:
@@ -721,6 +722,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--tokens", type=int, default=12, metavar="N", help="chip: tokens of the longest (12)"
     )
+    verify.add_argument(
+        "--prompts", metavar="FILE",
+        help="chip: prompts, a line each with \\n for a line's end, instead of random tokens",
+    )  # fmt: skip
     verify.add_argument(
         "--full-context", action="store_true", help="chip: also fill the whole context"
     )

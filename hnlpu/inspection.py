@@ -1,5 +1,6 @@
 """Inspect: what a checkpoint holds and what would become of each tensor."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def inspect(source: str | Path, *, progress: Progress | None = None) -> dict[str
     return {
         "checkpoint": str(checkpoint.folder),
         "family": shape.family,
-        "model": {name: getattr(shape, name) for name in shape.__dataclass_fields__},
+        "model": asdict(shape),
         "matrices": matrices,
         "constants": constants,
         "off_fabric": [{"tensor": name, "reason": why} for name, why in tensors.off_fabric],

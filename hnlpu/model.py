@@ -253,7 +253,7 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
         max_context=integer("max_position_embeddings", 2048),
         sliding_window=window,
         windows=_windows(config, where, n_layers, window, is_moe),
-        norm_epsilon=number("rms_norm_eps", 1e-5),
+        norm_epsilon=number("rms_norm_eps", 1e-5 if is_moe else 1e-6),
         rope=_rope(config, where, number),
         swiglu_limit=number("swiglu_limit", 7.0) if is_moe else None,
         bos_token=config.get("bos_token_id"),
@@ -284,7 +284,8 @@ def _windows(
 def _rope(config: Mapping[str, Any], where: str, number: Callable[..., float]) -> RopeShape:
     """Rotary embedding, from ``rope_parameters`` or ``rope_scaling`` and ``rope_theta``."""
     given = dict(config.get("rope_scaling") or {}) | dict(config.get("rope_parameters") or {})
-    theta = number("rope_theta", given.get("rope_theta", 10000.0))
+    usual = 150000.0 if config.get("model_type") == "gpt_oss" else 10000.0
+    theta = number("rope_theta", given.get("rope_theta", usual))
     if given.get("rope_type", given.get("type", "default")) != "yarn":
         return RopeShape(theta)
     try:
@@ -293,7 +294,8 @@ def _rope(config: Mapping[str, Any], where: str, number: Callable[..., float]) -
             float(given["factor"]),
             int(
                 given.get(
-                    "original_max_position_embeddings", config.get("initial_context_length", 4096)
+                    "original_max_position_embeddings",
+                    config.get("initial_context_length", config.get("max_position_embeddings")),
                 )
             ),
             float(given.get("beta_fast") or 32.0),

@@ -120,7 +120,8 @@ class Numerics:
         ):
             _check(fraction, getattr(self, fraction), 0, getattr(self, width) - 2)
         _check("sigmoid_table_bits", self.sigmoid_table_bits, 3, self.value_fraction + 4)
-        _check("value_bits", self.value_bits, 10, self.residual_bits)
+        most = min(self.residual_bits, self.gamma_bits + 16)
+        _check("value_bits", self.value_bits, 10, most)
 
     def input_bits(self, name: str) -> int:
         """Width of the integers of array input ``name`` (a key of ``ARRAY_INPUTS``)."""

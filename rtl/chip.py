@@ -364,7 +364,7 @@ class _Builder:
                 f"{name}.mlp.experts.{e}.down_proj",
                 f"{stem}_expert_{e}_down",
                 residual=True,
-            )  # fmt: skip
+            )
             for e in range(count)
         ]
         routed = merged("down", drains, n.residual_bits, 3)

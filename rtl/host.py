@@ -197,13 +197,13 @@ class Host(SharedComponent):
             self.seed_write.eq(writes[Register.SEED]),
         ]
         control = writes[Register.CONTROL]
+        reset = control & ((word & Control.RESET_SEQUENCE) != 0)
         with m.If(take & ~accept & (error == HostError.NONE)):
             m.d.sync += error.eq(refusal)
-        with m.If(control & word[1]):
+        with m.If(control & ((word & Control.CLEAR_ERROR) != 0)):
             m.d.sync += error.eq(HostError.NONE)
-        with m.If(control & word[2]):
+        with m.If(control & ((word & Control.BOOTED) != 0)):
             m.d.sync += booted.eq(1)
-        assert Control.RESET_SEQUENCE == 1 and Control.CLEAR_ERROR == 2 and Control.BOOTED == 4
 
         # A sampled token: dropped if it is not the last of its prompt, else given out and fed back.
         prompted = writes[Register.PROMPT]
@@ -223,13 +223,12 @@ class Host(SharedComponent):
         enter = prompted | feed_back
         with m.If(give):
             m.d.sync += [
-                out_word.eq(token | (end << 30) | TokenWord.VALID),
+                out_word.eq(token | Mux(end, TokenWord.END, 0) | TokenWord.VALID),
                 generated.eq(generated + 1),
                 tokens_out.eq(tokens_out + 1),
             ]
-        assert TokenWord.END == 1 << 30
         read_token = accept & ~request.p.write & (address == Register.TOKEN)
-        m.d.sync += out_valid.eq(give | (out_valid & ~read_token & ~(control & word[0])))
+        m.d.sync += out_valid.eq(give | (out_valid & ~read_token & ~reset))
 
         # Tokens enter the layers.
         m.d.sync += self.token.valid.eq(enter | (self.token.valid & ~self.token.ready))
@@ -244,11 +243,11 @@ class Host(SharedComponent):
         m.d.sync += [
             in_flight.eq(in_flight + enter - sampled_take),
             position.eq(Mux(restart, 0, position + enter)),
-            resetting.eq((control & word[0]) | (resetting & ~restart)),
+            resetting.eq(reset | (resetting & ~restart)),
         ]
         with m.If(start):
             m.d.sync += [generating.eq(1), generated.eq(0)]
-        with m.If((give & end) | (control & word[0])):
+        with m.If((give & end) | reset):
             m.d.sync += generating.eq(0)
 
         m.d.sync += cycles.eq(cycles + 1)

@@ -40,7 +40,7 @@ def rmsnorm(
     x : (..., n)
         On the residual grid.
     gains : (n,)
-        ``gain * sqrt(n)`` with ``gamma_bits``; see ``hnlpu.constants``.
+        ``gain * sqrt(n)`` with ``gamma_bits``; see ``hnlpu.chip.Norm``.
     epsilon : int
         ``epsilon * n`` in units of a square of the residual grid, at least 1.
 

@@ -11,6 +11,7 @@ from hnlpu.chip_loading import chip_from_bundle
 from hnlpu.errors import HnlpuError
 from hnlpu.host import IDENTITY, LAST, Control, HostError, Register, Status
 from hnlpu.progress import Progress, Silent
+from hnlpu.tokenizer import load_tokenizer
 from hnlpu.verification.chip_compare import Comparison, compare
 from hnlpu.verification.chip_run import (
     ChipSimulation,
@@ -34,6 +35,7 @@ def verify_chip(
     n_tokens: int = 12,
     seed: int = 0,
     full_context: bool = False,
+    prompts: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Simulate the whole chip of ``bundle`` on Verilator and compare every logit with the twin.
@@ -52,6 +54,9 @@ def verify_chip(
     seed : int
     full_context : bool
         Also fill the whole context with one sequence, and see the next token refused.
+    prompts : path, optional
+        File of prompts, a line each with ``\\n`` for a line's end, instead of the random ones; the chip goes on from
+        each to its stop token, 16 tokens at most.
     progress : Progress, optional
 
     Returns
@@ -74,7 +79,10 @@ def verify_chip(
             raise HnlpuError("is too small", where=name, got=str(value), do="give 1 or more")
     simulation = ChipSimulation(folder, stalls=True, progress=show)
     vocab, context = manifest["model"]["vocab"], manifest["chip"]["context"]
-    steps = sequence_steps(vocab, context, n_sequences, n_tokens, seed)
+    if prompts is None:
+        steps = sequence_steps(vocab, context, n_sequences, n_tokens, seed)
+    else:
+        steps = _prompt_steps(folder, manifest, prompts)
     if full_context:
         rng = np.random.default_rng([seed, 1])
         steps += [reset(), prompt(rng.integers(0, vocab, context).tolist()), idle()]
@@ -103,6 +111,36 @@ def sequence_steps(
                 reset(), write(Register.LIMIT, 1000), write(Register.PROMPT, tokens[0] | LAST),
                 wait(int(rng.integers(50, 2000))), reset(),
             ]  # fmt: skip
+    return steps
+
+
+def _prompt_steps(folder: Path, manifest: dict[str, Any], prompts: Path) -> list[Step]:
+    """The prompts of a file; stalls in the second half."""
+    tokenizer = load_tokenizer(folder / "boot")
+    try:
+        lines = prompts.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise HnlpuError(
+            "cannot read the prompts",
+            where=str(prompts),
+            got=error.strerror or str(error),
+            do="name a text file with a prompt on each line",
+        ) from error
+    eos = manifest["model"]["eos_tokens"]
+    steps = [write(Register.STOP, eos[0] | LAST if eos else 0)]
+    for i, line in enumerate(lines):
+        if i == (len(lines) + 1) // 2:
+            steps.append({"kind": "stall", "on": 1})
+        tokens = tokenizer.encode(line.replace("\\n", "\n"))
+        left = manifest["chip"]["context"] - len(tokens)
+        if not tokens or left < 1:
+            raise HnlpuError(
+                "prompt is empty or longer than the context",
+                where=f"{prompts}: line {i + 1}",
+                got=f"{len(tokens)} tokens",
+                do=f"give 1 to {manifest['chip']['context'] - 1} tokens",
+            )
+        steps += [reset(), prompt(tokens, min(16, left))]
     return steps
 
 
@@ -213,7 +251,12 @@ def check_chip(simulation: ChipSimulation, steps: list[Step], progress: Progress
 
 
 def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
-    """Generated tokens that are not the largest of the twin's logits."""
+    """Generated tokens that are not the largest of the twin's logits, up to the stop token."""
+    stops = [
+        step["word"] & ~LAST
+        for step in steps
+        if step.get("register") == Register.STOP and step["word"]
+    ]
     given = [event["token"] for event in run.of("token")]
     expected: list[int] = []
     prompts = [step for step in steps if step["kind"] == "prompt"]
@@ -222,6 +265,9 @@ def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
             continue  # the sequence that was reset
         step = prompts.pop(0)
         n = len(step["tokens"])
-        expected += logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist()
+        for token in logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist():
+            expected.append(token)
+            if token in stops:
+                break
     wrong = sum(a != b for a, b in zip(given, expected, strict=False))
-    return wrong + abs(len(given) - len(expected))
+    return int(wrong) + abs(len(given) - len(expected))

@@ -88,11 +88,11 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
     logits = []
     for number, tokens in enumerate(sequences):
         traced: dict[str, Integers] = {}
-        twin = ChipTwin(chip, context=context, trace=lambda k, v, t=traced: t.__setitem__(k, v))
+        twin = ChipTwin(chip, context=context, trace=traced.__setitem__)
         logits.append(twin.forward([tokens])[0])
-        for name, rows in _by_token(traced, chip).items():
+        for name, vectors_of in _by_token(traced).items():
             order.setdefault(name, len(order))
-            expected.setdefault(name, []).extend((number, p, row) for p, row in rows)
+            expected.setdefault(name, []).extend((number, p, row) for p, row in vectors_of)
     found = _vectors(run.beats())
     vectors = mismatches = 0
     first: tuple[tuple[int, int, int], dict[str, Any]] | None = None
@@ -125,7 +125,7 @@ def _difference(row: Integers, got: Sequence[int]) -> dict[str, Any] | None:
     return {"element": len(expected), "expected": None, "got": got[len(expected)]}
 
 
-def _by_token(traced: Mapping[str, Integers], chip: Chip) -> dict[str, list[tuple[int, Integers]]]:
+def _by_token(traced: Mapping[str, Integers]) -> dict[str, list[tuple[int, Integers]]]:
     """The twin's trace under the streams' names: position and vector of every token."""
     found: dict[str, list[tuple[int, Integers]]] = {}
     for name, values in traced.items():
