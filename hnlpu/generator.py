@@ -17,10 +17,10 @@ from hnlpu import __version__
 from hnlpu.alignment import AlignedMatrix, align
 from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
-from hnlpu.boot import Window, boot_windows, write_image
 from hnlpu.bundle import digest, new_folder, write_json
 from hnlpu.checkpoint import Checkpoint, open_checkpoint
 from hnlpu.chip import MatrixWeights, build_chip
+from hnlpu.chip_bundle import write_chip
 from hnlpu.chip_plan import MAX_CONTEXT, ArrayPlace, ChipPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource, Tensors, find_tensors
@@ -31,9 +31,7 @@ from hnlpu.numerics import INPUT_OF_ROLE, Numerics
 from hnlpu.progress import Progress, Silent
 from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
-from hnlpu.rtl.chip import chip_modules
 from hnlpu.rtl.metal import metal_module
-from hnlpu.rtl.netlist import Netlist
 from hnlpu.selection import BaseOptions, choose_base
 
 __all__ = ["GenerateOptions", "generate"]
@@ -350,12 +348,11 @@ def _write_chip(
 ) -> dict[str, Any]:
     """Blocks, chip and boot image; the chip's entry in the manifest."""
     shape = checkpoint.shape
-    context = options.context or min(shape.max_context, MAX_CONTEXT)
     places = {
         entry["name"]: ArrayPlace(entry["module"], plans[item.kind], entry["row_scales"] != "one")
         for item, entry in zip(prepared, matrices, strict=True)
     }
-    plan = ChipPlan(shape, options.numerics, context, places)
+    context = options.context or min(shape.max_context, MAX_CONTEXT)
     weights = {
         item.source.name: MatrixWeights(
             replace(item.aligned, row_scales=None).values(),
@@ -365,51 +362,8 @@ def _write_chip(
         for item in prepared
     }
     constants = {name: checkpoint.read(name) for name in tensors.constants}
-    windows = boot_windows(build_chip(shape, options.numerics, constants, weights))
-    with (folder / "boot" / "image.hex").open("w", encoding="utf-8") as file:
-        file.writelines(write_image(windows))
-    netlist, modules = chip_modules(plan, windows)
-    target = folder / "rtl" / "chip"
-    target.mkdir()
-    files = []
-    for name, pieces in modules:
-        path = target / f"{name}.v"
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(pieces)
-        files.append(str(path.relative_to(folder)))
-    write_json(folder / "chip.json", _describe(netlist, windows))
-    return {
-        "top": netlist.name,
-        "context": context,
-        "sampler_slots": plan.slots,
-        "blocks": len(netlist.blocks),
-        "streams": len(netlist.edges),
-        "files": files,
-        "boot_words": sum(len(words) for window in windows for _, words in window.parts),
-    }
-
-
-def _describe(netlist: Netlist, windows: tuple[Window, ...]) -> dict[str, Any]:
-    """Blocks, arrays, streams and boot map of a chip, for whoever draws, boots or traces it."""
-    return {
-        "blocks": [
-            {"name": block.name, "module": block.component.module_name}
-            for block in netlist.blocks.values()
-        ],
-        "arrays": [{"name": array.name, "module": array.module} for array in netlist.others],
-        "streams": [asdict(edge) for edge in netlist.edges],
-        "boot": [
-            {
-                "block": window.block,
-                "base": window.base,
-                "address_bits": window.address_bits,
-                "parts": [
-                    {"offset": offset, "words": len(words)} for offset, words in window.parts
-                ],
-            }
-            for window in windows
-        ],
-    }
+    chip = build_chip(shape, options.numerics, constants, weights)
+    return write_chip(folder, ChipPlan(shape, options.numerics, context, places), chip)
 
 
 def _write_manifest(

@@ -62,6 +62,11 @@ class Library:
         self._prototypes: dict[Any, SharedComponent] = {}
         self._placed: list[Any] = []
 
+    @classmethod
+    def emitted(cls) -> dict[Any, tuple[str, tuple[Any, ...]]]:
+        """What this process has emitted: text and modules below, by component class and parameters."""
+        return cls._emitted
+
     def prototype(self, kind: type[SharedComponent], *parameters: Any) -> SharedComponent:
         """The one component of this kind and these parameters; its module will be written."""
         key = (kind, parameters)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hnlpu.bundle import read_manifest, write_json
+from hnlpu.chip import Chip
 from hnlpu.chip_loading import chip_from_bundle
 from hnlpu.errors import HnlpuError
 from hnlpu.host import IDENTITY, LAST, Control, HostError, Register, Status
@@ -14,6 +15,7 @@ from hnlpu.progress import Progress, Silent
 from hnlpu.tokenizer import load_tokenizer
 from hnlpu.verification.chip_compare import Comparison, compare
 from hnlpu.verification.chip_run import (
+    WATCHDOG_CYCLES,
     ChipSimulation,
     Run,
     Step,
@@ -210,13 +212,26 @@ def _protocol(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def check_chip(simulation: ChipSimulation, steps: list[Step], progress: Progress) -> dict[str, Any]:
+def check_chip(
+    simulation: ChipSimulation,
+    steps: list[Step],
+    progress: Progress,
+    *,
+    chip: Chip | None = None,
+    image: str | None = None,
+    watchdog_cycles: int = WATCHDOG_CYCLES,
+) -> dict[str, Any]:
     """Run steps that end with :func:`protocol_steps`, and compare what came with the twin.
 
     A difference is looked for again with every stream traced, so that it has a place.
+
+    Parameters
+    ----------
+    chip, image : Chip, str, optional
+        What the twin computes with, and what the chip is booted with, instead of the bundle's.
     """
-    manifest = read_manifest(simulation.bundle)
-    chip, context = chip_from_bundle(simulation.bundle), manifest["chip"]["context"]
+    chip = chip or chip_from_bundle(simulation.bundle)
+    context = read_manifest(simulation.bundle)["chip"]["context"]
 
     done = 0
     total = sum(1 + step.get("generate", 0) for step in steps if step["kind"] == "prompt")
@@ -226,11 +241,12 @@ def check_chip(simulation: ChipSimulation, steps: list[Step], progress: Progress
         done += event["event"] in ("prompted", "token")
         progress("simulate", min(done, total - 1), total, f"cycle {event['cycle']:,}")
 
-    run = simulation.run(steps, watch=watch)
+    run = simulation.run(steps, image=image, watchdog_cycles=watchdog_cycles, watch=watch)
     progress("simulate", total, total)
     comparison = compare(run, chip, context)
     if comparison.mismatches:
-        comparison = compare(simulation.run(steps, trace_all=True), chip, context)
+        traced = simulation.run(steps, image=image, trace_all=True, watchdog_cycles=watchdog_cycles)
+        comparison = compare(traced, chip, context)
     protocol = _protocol(run)
     wrong_tokens = _wrong_tokens(run, steps, comparison)
     return {

@@ -24,6 +24,7 @@ from hnlpu.verification.chip_build import ChipSources, build_chip_simulation
 from hnlpu.verification.chip_harness import boot_script, harness_text
 
 __all__ = [
+    "WATCHDOG_CYCLES",
     "ChipSimulation",
     "Run",
     "Step",
@@ -40,7 +41,7 @@ __all__ = [
 Step = dict[str, Any]
 
 #: Cycles after which a chip that does nothing more is said to hang, by default.
-_WATCHDOG_CYCLES = 2_000_000
+WATCHDOG_CYCLES = 2_000_000
 
 
 def write(register: int, word: int) -> Step:
@@ -141,6 +142,8 @@ class ChipSimulation:
         With ``Stall`` on every stream, which step ``stall`` turns on.
     replace : dict of file name to text, optional
         Other texts for blocks of the chip (mutants).
+    folder : path, optional
+        Where the chip is built instead of the cache.
     progress : Progress, optional
 
     Attributes
@@ -160,6 +163,7 @@ class ChipSimulation:
         *,
         stalls: bool = False,
         replace: dict[str, str] | None = None,
+        folder: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         started = time.monotonic()
@@ -179,7 +183,7 @@ class ChipSimulation:
             Stream(s["name"], {k: tuple(v) for k, v in s["layout"].items()})
             for s in self.chip["streams"]
         ]
-        self._build, self.built = build_chip_simulation(sources, progress or Silent())
+        self._build, self.built = build_chip_simulation(sources, progress or Silent(), folder)
         self._runs = tempfile.TemporaryDirectory(prefix="hnlpu-chip-")
         self.built["seconds"] = round(time.monotonic() - started, 1)
 
@@ -213,14 +217,18 @@ class ChipSimulation:
         self,
         steps: Sequence[Step],
         *,
+        image: str | None = None,
         trace_all: bool = False,
-        watchdog_cycles: int = _WATCHDOG_CYCLES,
+        watchdog_cycles: int = WATCHDOG_CYCLES,
         watch: Callable[[dict[str, Any]], None] | None = None,
     ) -> Run:
         """Boot the chip and carry out steps.
 
         Parameters
         ----------
+        steps : sequence of Step
+        image : str, optional
+            Another boot image, of the same addresses.
         trace_all : bool
             Trace every stream, not the logits only.
         watchdog_cycles : int
@@ -236,12 +244,14 @@ class ChipSimulation:
         """
         started = time.monotonic()
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._runs.name))
-        (folder / "script.hex").write_text("".join(self._script))
+        script = self._script if image is None else boot_script(image)
+        assert len(script) == len(self._script), "the harness holds a script of one length"
+        (folder / "script.hex").write_text("".join(script))
         job = {
             "steps": list(steps),
             "trace": 3 if trace_all else 1,
             "watchdog_cycles": watchdog_cycles,
-            "boot_requests": len(self._script),
+            "boot_requests": len(script),
         }
         (folder / "job.json").write_text(json.dumps(job))
         trace = folder / "trace.txt"

@@ -1,6 +1,6 @@
 """Cosimulation: build many arrays under one Verilator top and run the cocotb bench on them.
 
-Arrays are compiled in groups of bounded weight count, so that cost and memory grow linearly with
+Arrays are compiled in groups of bounded size, so that cost and memory grow linearly with
 weights, and the groups run in parallel processes.
 """
 
@@ -28,8 +28,8 @@ from hnlpu.tools import has_lz4, simulator_environment
 
 __all__ = ["ArrayJob", "Found", "simulate"]
 
-#: Weights per Verilator build, at most: about 2 GB each.
-_GROUP_WEIGHTS = 60_000
+#: Pins per Verilator build, at most: about 2 GB each.
+_GROUP_PINS = 60_000
 
 #: Ports that all arrays of a top share.
 _SHARED = ("clk", "rst")
@@ -149,9 +149,9 @@ def _state(root: Path, n_groups: int) -> str:
 
 def _groups(jobs: Sequence[ArrayJob]) -> Iterator[list[ArrayJob]]:
     """Split jobs into groups of about equal size, largest first."""
-    sizes = [job.plan.n_rows * job.plan.n_columns for job in jobs]
+    sizes = [job.plan.n_rows * job.plan.n_pins for job in jobs]
     cores = os.cpu_count() or 1
-    n_groups = min(len(jobs), cores * -(-sum(sizes) // (cores * _GROUP_WEIGHTS)))
+    n_groups = min(len(jobs), cores * -(-sum(sizes) // (cores * _GROUP_PINS)))
     groups: list[list[ArrayJob]] = [[] for _ in range(n_groups)]
     loads = [0] * n_groups
     for i in sorted(range(len(jobs)), key=lambda i: -sizes[i]):

@@ -1,0 +1,86 @@
+"""The process of a mutant, in a copy of the package with one fault: ``python -m ... WHAT JOB``.
+
+``emit`` writes the chip's Verilog, ``twin`` the logits of the sequences that entered.
+"""
+
+import json
+import pickle
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hnlpu
+from hnlpu.boot import Window
+from hnlpu.bundle import read_manifest
+from hnlpu.chip_loading import chip_from_bundle
+from hnlpu.chip_plan import plan_from_manifest
+from hnlpu.rtl.chip import chip_netlist
+from hnlpu.rtl.hierarchy import Library
+from hnlpu.sim.chip import ChipTwin
+from hnlpu.verification.chip_stimulus import stimuli
+
+__all__ = ["emitted_chip", "main", "twin_logits"]
+
+_IMPORT = re.compile(r"^\s*from (hnlpu\.[\w.]+) import", re.MULTILINE)
+
+
+def emitted_chip(bundle: Path) -> dict[str, str]:
+    """Verilog of every block of the chip of a bundle and of its top, with stalls, by file name."""
+    manifest = read_manifest(bundle)
+    chip = json.loads((bundle / "chip.json").read_text())
+    windows = tuple(Window(w["block"], w["base"], w["address_bits"], ()) for w in chip["boot"])
+    library = Library()
+    netlist = chip_netlist(plan_from_manifest(manifest), windows, library, stalls=True)
+    top = "".join(netlist.structure("The chip with stalls.").render())
+    return {**{f"{name}.v": text for name, text in library.modules()}, f"{netlist.name}.v": top}
+
+
+def twin_logits(bundle: Path, sequences: list[list[list[int]]]) -> list[list[Any]]:
+    """The twin's logits of every sequence, by stimulus."""
+    context = read_manifest(bundle)["chip"]["context"]
+    runs = zip(stimuli(chip_from_bundle(bundle), context), sequences, strict=True)
+    return [
+        [ChipTwin(stimulus.chip, context=context).forward([tokens])[0] for tokens in entered]
+        for stimulus, entered in runs
+    ]
+
+
+def _forget(emitted: dict[Any, Any], file: str) -> None:
+    """Leave out what the module of ``file`` can have changed: what it defines, and what imports it."""
+    root = Path(hnlpu.__file__).parent
+    imports = {
+        ".".join(("hnlpu", *path.relative_to(root).with_suffix("").parts)): set(
+            _IMPORT.findall(path.read_text())
+        )
+        for path in root.rglob("*.py")
+    }
+    changed: set[str] = set()
+    new = {".".join(("hnlpu", *Path(file).with_suffix("").parts))}
+    while new:
+        changed |= new
+        new = {name for name, used in imports.items() if used & new} - changed
+    for key in [key for key in emitted if key[0].__module__ in changed]:
+        del emitted[key]
+
+
+def main(what: str, job: str) -> None:
+    """Read ``job.json`` in the folder ``job``, and write the answer beside it."""
+    folder = Path(job)
+    given = json.loads((folder / "job.json").read_text())
+    bundle = Path(given["bundle"])
+    if what == "emit":
+        known = pickle.loads((folder / "emitted.pickle").read_bytes())
+        _forget(known, given["file"])
+        Library.emitted().update(known)
+        (folder / "emitted.json").write_text(json.dumps(emitted_chip(bundle)))
+    else:
+        logits = twin_logits(bundle, given["sequences"])
+        arrays = {f"{i}_{j}": x for i, run in enumerate(logits) for j, x in enumerate(run)}
+        np.savez(folder / "logits.npz", **arrays)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
