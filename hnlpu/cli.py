@@ -206,7 +206,9 @@ def _readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
     folder = open_checkpoint(args.checkpoint).folder
     result = hnlpu.readback(Path(args.bundle), folder, progress=show)
-    faults = ("missing", "mismatches", "constant_mismatches", "base_cells_in_metal")
+    faults = (
+        "missing", "mismatches", "constant_mismatches", "image_mismatches", "base_cells_in_metal"
+    )  # fmt: skip
     ok = not any(result[key] for key in faults) and result["weights"] == result["expected"]
     if not args.json:
         for tensor in result["tensors"]:
@@ -218,7 +220,8 @@ def _readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         _print(
             f"{result['weights']:,} of {result['expected']:,} weights read back from the metal, "
             f"{result['mismatches']} wrong, {result['missing']} missing; {result['constants']} "
-            f"constants, {result['constant_mismatches']} wrong; "
+            f"constants, {result['constant_mismatches']} wrong; {result['image_words']:,} words of the "
+            f"boot image, {result['image_mismatches']} wrong; "
             f"{result['base_cells_in_metal']} cells or operators in the metal"
         )
     return result, 0 if ok else 1
@@ -294,6 +297,7 @@ def _run(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             top_k=args.top_k,
             seed=args.seed,
             trace=Path(args.trace) if args.trace else None,
+            timeline=Path(args.timeline) if args.timeline else None,
         ),
         stream=streamed,
         progress=show,
@@ -761,6 +765,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--trace", metavar="DIR", help="write every stream of every token there, as trace.npz"
     )
+    run.add_argument(
+        "--timeline", metavar="DIR",
+        help="write the timeline of the last token and the block diagram there (rtl only)",
+    )  # fmt: skip
     evaluate = verb(
         "evaluate",
         _evaluate,

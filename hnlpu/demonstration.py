@@ -42,7 +42,7 @@ def demo(
     estimated = estimate(bundle, progress=show)
     write_report(bundle, report)
     wrong = read["missing"] + read["mismatches"] + read["constant_mismatches"]
-    wrong += read["base_cells_in_metal"] + verified["mismatches"]
+    wrong += read["image_mismatches"] + read["base_cells_in_metal"] + verified["mismatches"]
     return {
         "ok": not wrong and verified["mutants"] == verified["mutants_killed"] > 0,
         "inspect": inspected["totals"],

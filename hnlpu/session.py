@@ -1,7 +1,8 @@
 """Run: a chip goes on from a prompt, on its RTL or on the twin, and its tokens appear as they come."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,6 +45,8 @@ class RunOptions:
         Of the sampler.
     trace : path or None
         Folder for ``trace.npz``: every vector of every stream.
+    timeline : path or None
+        Folder for the timeline of the last token and the block diagram; needs ``rtl``.
     """
 
     prompt: str | None = None
@@ -54,6 +57,7 @@ class RunOptions:
     top_k: int = 0
     seed: int = 1
     trace: Path | None = None
+    timeline: Path | None = None
 
 
 def run(
@@ -92,6 +96,8 @@ def run(
     _check("--top-k", options.top_k, 0 <= options.top_k <= slots, f"0 to {slots}")
     _check("-n", options.n_new, options.n_new >= 1, "1 or more")
     _check("--seed", options.seed, 0 <= options.seed < 1 << 32, "0 to 4294967295")
+    if options.timeline is not None:
+        _check("--backend", options.backend, options.backend == "rtl", "rtl: --timeline needs cycles")
     decoder, tokens = _prompt(folder, options)
     _check_tokens(tokens, manifest)
     text: list[str] = []
@@ -216,6 +222,8 @@ def _run_rtl(
     give: _Give,
     progress: Progress,
 ) -> dict[str, Any]:
+    from hnlpu.reports.diagram import write_diagram
+    from hnlpu.reports.timeline import write_timeline
     from hnlpu.verification.chip_compare import traced_vectors
     from hnlpu.verification.chip_run import ChipSimulation, prompt, write
 
@@ -233,9 +241,15 @@ def _run_rtl(
         if event["event"] == "token":
             give(event["token"])
 
-    found = simulation.run(steps, trace_all=options.trace is not None, watch=watch)
+    traced = options.trace is not None or options.timeline is not None
+    found = simulation.run(steps, trace_all=traced, watch=watch)
     if options.trace is not None:
         _write_trace(options.trace, traced_vectors(found))
+    if options.timeline is not None:
+        beats = ((cycle, stream.name, fields) for cycle, stream, fields in found.beats())
+        with _writing("timeline", options.timeline):
+            write_diagram(simulation.chip, options.timeline)
+            write_timeline(simulation.chip, beats, len(tokens), options.timeline)
     tokens_at = [event["cycle"] for event in found.of("token")]
     return {
         "cycles": tokens_at[-1] - found.of("booted")[0]["cycle"],
@@ -246,12 +260,19 @@ def _run_rtl(
 
 def _write_trace(folder: Path, arrays: dict[str, Any]) -> None:
     """Vectors of every stream, (n_vectors, length)."""
+    with _writing("trace", folder):
+        np.savez_compressed(folder / "trace.npz", **arrays)
+
+
+@contextmanager
+def _writing(what: str, folder: Path) -> Iterator[None]:
+    """Write into a folder, which is made if it is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(folder / "trace.npz", **arrays)
+        yield
     except OSError as error:
         raise HnlpuError(
-            "cannot write the trace",
+            f"cannot write the {what}",
             where=str(folder),
             got=error.strerror or str(error),
             do="name a folder that can be written",

@@ -85,33 +85,23 @@ def write_diagram(chip: Mapping[str, Any], out: Path) -> None:
 
 
 def mermaid(chip: Mapping[str, Any]) -> str:
-    """The same as Mermaid text: the chip, and a layer as a subgraph."""
+    """The same as Mermaid text: the chip, and its first layer as a subgraph."""
     units = read_units(chip)
-    chain, *rows = _strips(units)
-    lines = ["flowchart LR"]
-    inside = {name for row in rows for name in row.boxes}
-    for name, box in chain.boxes.items():
-        if name != _LAYERS:
-            lines.append(f"  {_node(name, box)}")
-    if rows:
-        lines.append(f'  subgraph {_LAYERS}["{rows[0].title.split(":")[0]}"]')
-        for row in rows:
-            lines += [f"    {_node(n, b)}" for n, b in row.boxes.items() if n in units.units]
+    chain = _chain(units)
+    boxes = {name: box for name, box in chain.boxes.items() if name != _LAYERS}
+    lines = ["flowchart LR", *(f"  {_node(name, box)}" for name, box in boxes.items())]
+    arrows = chain.arrows
+    if units.layers:
+        inner, links = _layer(units, units.layers[0])
+        lines.append(f'  subgraph {_LAYERS}["{_layer_title(units)}"]')
+        lines += [f"    {_node(name, box)}" for name, box in inner.items()]
         lines.append("  end")
-    arrows = [a for a in chain.arrows if a.source != a.target]
-    arrows += [
-        arrow
-        for row in rows
-        for arrow in row.arrows
-        if arrow.source in units.units and arrow.target in units.units
-    ]
-    for arrow in dict.fromkeys(arrows):
-        lines.append(f"  {arrow.source} -->|{arrow.label}| {arrow.target}")
-    shown = {**chain.boxes, **{n: b for row in rows for n, b in row.boxes.items()}}
+        boxes |= inner
+        arrows = [*arrows, *links]
+    lines += [f"  {arrow.source} -->|{arrow.label}| {arrow.target}" for arrow in arrows]
     colours: dict[str, list[str]] = {}
-    for name, box in shown.items():
-        if name in units.units and (name in inside or name in chain.boxes):
-            colours.setdefault(box.colour, []).append(name)
+    for name, box in boxes.items():
+        colours.setdefault(box.colour, []).append(name)
     for i, (colour, names) in enumerate(colours.items()):
         lines.append(f"  classDef c{i} fill:{colour},stroke:#5b6875,color:#1c2733")
         lines.append(f"  class {','.join(names)} c{i}")
@@ -163,7 +153,9 @@ def _chain(units: Units) -> _Strip:
     for name in (*hosts, *(n for n in units.units if n not in hosts)):
         where = place(name)
         if where == _LAYERS and where not in boxes:
-            text = f"layers {layers[0]} to {layers[-1]}" if len(layers) > 1 else f"layer {layers[0]}"
+            text = (
+                f"layers {layers[0]} to {layers[-1]}" if len(layers) > 1 else f"layer {layers[0]}"
+            )
             boxes[where] = _Box((*_broken(text),), "#ffffff", len(layers))
         elif where != _LAYERS:
             boxes[where] = _box(units.units[name])
@@ -191,15 +183,18 @@ def _rows(units: Units) -> Iterator[_Strip]:
         and not any(rank[a.source] < column < rank[a.target] for a in arrows)
         and 0 < column < max(at)
     ]
-    several = len(units.layers) > 1
-    alike = f" ({len(units.layers)} layers alike)" if several and units.alike() else ""
     start = 0
     for i, end in enumerate([*cuts[:-1], max(at)]):
         own = {n: b for n, b in boxes.items() if start <= rank[n] <= end}
         inner = [a for a in arrows if start <= rank[a.source] and rank[a.target] <= end]
-        title = f"layer {layer}{alike}" if i == 0 else f"layer {layer}, continued"
-        yield from _halves(_Strip(title, own, inner), title if i else f"layer {layer}, continued")
+        later = f"layer {layer}, continued"
+        yield from _halves(_Strip(later if i else _layer_title(units), own, inner), later)
         start = end
+
+
+def _layer_title(units: Units) -> str:
+    alike = len(units.layers) > 1 and units.alike()
+    return f"layer {units.layers[0]}" + (f" ({len(units.layers)} layers alike)" if alike else "")
 
 
 def _halves(strip: _Strip, later: str) -> Iterator[_Strip]:
@@ -242,7 +237,9 @@ def _layer(units: Units, layer: int) -> tuple[dict[str, _Box], list[Arrow]]:
     leaving: dict[str, _Box] = {}
     for link in units.links:
         if link.target in own and link.source not in own:
-            boxes[f"from_{link.source}"] = _Box((*_broken(units.units[link.source].label),), "#ffffff")
+            boxes[f"from_{link.source}"] = _Box(
+                (*_broken(units.units[link.source].label),), "#ffffff"
+            )
             arrows.append(Arrow(f"from_{link.source}", first[link.target], link.label, link.waits))
         elif link.source in own and link.target not in own:
             leaving["next"] = _Box(("next", "layer"), "#ffffff")

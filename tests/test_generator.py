@@ -33,7 +33,9 @@ from hnlpu.generator import GenerateOptions, generate
 from hnlpu.selection import BaseOptions
 from hnlpu.verification.readback import readback
 
-FAULTS = ("missing", "mismatches", "constant_mismatches", "base_cells_in_metal")
+FAULTS = (
+    "missing", "mismatches", "constant_mismatches", "image_mismatches", "base_cells_in_metal"
+)  # fmt: skip
 MXFP4 = GenerateOptions(quantize="mxfp4")
 
 

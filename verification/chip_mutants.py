@@ -342,7 +342,9 @@ def _reference(simulation: ChipSimulation, show: Progress) -> _Reference:
     return _Reference(bundle, runs, sequences, logits, verilog, pickle.dumps(Library.emitted()))
 
 
-def _check(simulation: ChipSimulation, stimulus: Stimulus, image: str | None = None) -> dict[str, Any]:
+def _check(
+    simulation: ChipSimulation, stimulus: Stimulus, image: str | None = None
+) -> dict[str, Any]:
     return check_chip(
         simulation,
         stimulus.steps,
@@ -397,9 +399,7 @@ def _timed(judge: Callable[[], Verdict]) -> Verdict:
 
 
 def _judge_boot(mutant: Mutant, reference: _Reference, simulation: ChipSimulation) -> Verdict:
-    images = [
-        mutate_image(run.image, simulation.chip["boot"], mutant) for run in reference.runs
-    ]
+    images = [mutate_image(run.image, simulation.chip["boot"], mutant) for run in reference.runs]
     checks = [(r, image) for r, image in zip(reference.runs, images, strict=True) if image]
     if not checks:
         return Verdict(mutant.kind, mutant.file, mutant.fault, None)
@@ -414,7 +414,10 @@ def _rtl(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="hnlpu-mutant-") as work:
         folder = Path(work)
         (folder / "emitted.pickle").write_bytes(reference.emitted)
-        job = {"bundle": str(reference.bundle.resolve()), "file": mutant.file.removeprefix("hnlpu/")}
+        job = {
+            "bundle": str(reference.bundle.resolve()),
+            "file": mutant.file.removeprefix("hnlpu/"),
+        }
         error = _run("emit", _edited(copy, mutant, folder / "package"), folder, job)
         if error:
             return Verdict(mutant.kind, mutant.file, mutant.fault, True, "emission", error)

@@ -94,17 +94,13 @@ def stressed(chip: Chip) -> Chip:
     most = (1 << (n.value_bits - 1)) - 1
     bias[[5 % len(bias), 9 % len(bias)]] = most  # equal where both logits are positive
     bias[7 % len(bias)] = -most
-    return replace(
-        chip, embedding=embedding, layers=layers, unembedding=replace(head, bias=bias)
-    )
+    return replace(chip, embedding=embedding, layers=layers, unembedding=replace(head, bias=bias))
 
 
 def _stressed_layer(chip: Chip, layer: Layer, rng: np.random.Generator, *, last: bool) -> Layer:
     """Gates and ups beyond their limits; in the last layer large queries, keys, values and equal experts."""
     experts = tuple(
-        Expert(
-            tuple(_pushed(matrix, chip, 12.0, rng) for matrix in expert.gate_up), expert.down
-        )
+        Expert(tuple(_pushed(matrix, chip, 12.0, rng) for matrix in expert.gate_up), expert.down)
         for expert in layer.experts
     )
     layer = replace(layer, experts=experts)

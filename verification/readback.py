@@ -33,6 +33,7 @@ from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.array import array_ports
+from hnlpu.verification.boot_readback import read_boot_image
 from hnlpu.verification.dequantize import Tensors, dequantize, hardwired_size, is_hardwired
 from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_header, read_netlist
 
@@ -385,6 +386,7 @@ class _Check:
                 expected += size - wired
                 tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": size - wired,
                                 "first_mismatch": None, "relative_rmse": 1.0})  # fmt: skip
+        image_words, image_wrong = read_boot_image(self.bundle, self.manifest)
         return {
             "weights": sum(t["weights"] for t in tensors),
             "expected": expected,
@@ -393,6 +395,8 @@ class _Check:
             "base_cells_in_metal": self.base_cells,
             "constants": len(constants),
             "constant_mismatches": n_wrong,
+            "image_words": image_words,
+            "image_mismatches": image_wrong,
             "tensors": tensors,
         }
 
@@ -410,7 +414,8 @@ def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -
     -------
     dict
         ``weights`` read, ``expected``, ``missing``, ``mismatches``, ``base_cells_in_metal``,
-        ``constants``, ``constant_mismatches``, and ``tensors`` with ``name``, ``weights``,
+        ``constants``, ``constant_mismatches``, ``image_words`` and ``image_mismatches`` of the boot image, and
+        ``tensors`` with ``name``, ``weights``,
         ``mismatches``, ``missing``, ``first_mismatch`` and ``relative_rmse`` each.
 
     Raises

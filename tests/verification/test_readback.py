@@ -604,7 +604,8 @@ def entry(report: dict[str, Any], name: str) -> dict[str, Any]:
 def test_an_intact_bundle(bundle: Bundle) -> None:
     report = bundle.read()
     assert list(report) == ["weights", "expected", "missing", "mismatches", "base_cells_in_metal",
-                            "constants", "constant_mismatches", "tensors"]  # fmt: skip
+                            "constants", "constant_mismatches", "image_words", "image_mismatches",
+                            "tensors"]  # fmt: skip
     assert report["weights"] == report["expected"] == 2 * 200 + 2 * 192
     assert counts(report) == (0, 0, 0, 0)
     assert (report["constants"], report["base_cells_in_metal"]) == (3, 0)
