@@ -61,7 +61,15 @@ def _describe(netlist: Netlist, windows: tuple[Window, ...]) -> dict[str, Any]:
             {"name": block.name, "module": block.component.module_name}
             for block in netlist.blocks.values()
         ],
-        "arrays": [{"name": array.name, "module": array.module} for array in netlist.others],
+        "arrays": [
+            {
+                "name": array.name,
+                "module": array.module,
+                "feed": dict(array.pins)["x"].removesuffix("__array_x"),
+                "drain": dict(array.pins)["y"].removesuffix("__array_y"),
+            }
+            for array in netlist.others
+        ],
         "streams": [asdict(edge) for edge in netlist.edges],
         "boot": [
             {

@@ -263,6 +263,7 @@ def _verify_chip(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         seed=args.seed,
         full_context=args.full_context,
         prompts=Path(args.prompts) if args.prompts else None,
+        mutants=args.mutants,
         progress=show,
     )
     if not args.json:
@@ -279,7 +280,24 @@ def _verify_chip(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{build['arrays']} arrays ({build['cached_arrays']} cached) and the chip built in "
             f"{build['seconds']} s; {result['cycles']:,} cycles, {result['cycles_per_s']:,} per second"
         )
-    return result, 1 if result["mismatches"] or result["protocol_failures"] else 0
+        if "mutants" in result:
+            _print_chip_mutants(result)
+    failed = result["mismatches"] or result["protocol_failures"] or result.get("surviving_mutants")
+    return result, 1 if failed else 0
+
+
+def _print_chip_mutants(result: dict[str, Any]) -> None:
+    rows = [
+        [row["file"], row["fault"], row["by"] or ("absent" if row["caught"] is None else "SURVIVED"),
+         row["detail"], row["stimulus"]]
+        for row in result["mutant_rows"]
+    ]  # fmt: skip
+    _table(rows, ("file", "fault", "seen in", "first difference", "constants"))
+    for name in result["surviving_mutants"]:
+        _print(f"SURVIVED {name}")
+    _print(
+        f"{result['mutants_killed']} of {result['mutants']} mutants caught, in {result['seconds']} s"
+    )
 
 
 def _run(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
@@ -735,6 +753,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--vectors", type=int, default=16, metavar="N", help="random vectors (16)")
     verify.add_argument("--seed", type=int, default=0, help="of vectors, stalls and mutants (0)")
+    verify.add_argument(
+        "--mutants", action="store_true",
+        help="chip: also make faults in blocks, boot image and twin, which must be caught",
+    )  # fmt: skip
     verify.add_argument("--no-mutants", action="store_true", help="leave the mutants out")
     verify.add_argument(
         "--waves",

@@ -68,6 +68,16 @@ class GenerateOptions:
     numerics: Numerics = field(default_factory=Numerics)
     context: int | None = None
 
+    def __post_init__(self) -> None:
+        bits = self.base.activation_bits
+        if bits not in (BaseOptions().activation_bits, self.numerics.activation_bits):
+            raise HnlpuError(
+                "activation bits of a chip stand in its numerics",
+                where="GenerateOptions",
+                got=f"{bits} in base, {self.numerics.activation_bits} in numerics",
+                do=f"give numerics=Numerics(activation_bits={bits})",
+            )
+
 
 #: Rows, columns and activation bits: arrays alike in these share a base.
 _Kind = tuple[int, int, int]
@@ -352,7 +362,9 @@ def _write_chip(
         entry["name"]: ArrayPlace(entry["module"], plans[item.kind], entry["row_scales"] != "one")
         for item, entry in zip(prepared, matrices, strict=True)
     }
-    context = options.context or min(shape.max_context, MAX_CONTEXT)
+    context = options.context
+    if context is None:
+        context = min(shape.max_context, MAX_CONTEXT)
     weights = {
         item.source.name: MatrixWeights(
             replace(item.aligned, row_scales=None).values(),

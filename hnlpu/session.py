@@ -97,7 +97,9 @@ def run(
     _check("-n", options.n_new, options.n_new >= 1, "1 or more")
     _check("--seed", options.seed, 0 <= options.seed < 1 << 32, "0 to 4294967295")
     if options.timeline is not None:
-        _check("--backend", options.backend, options.backend == "rtl", "rtl: --timeline needs cycles")
+        _check(
+            "--backend", options.backend, options.backend == "rtl", "rtl: --timeline needs cycles"
+        )
     decoder, tokens = _prompt(folder, options)
     _check_tokens(tokens, manifest)
     text: list[str] = []
@@ -241,6 +243,9 @@ def _run_rtl(
         if event["event"] == "token":
             give(event["token"])
 
+    if options.timeline is not None:
+        with _writing("diagram", options.timeline):
+            write_diagram(simulation.chip, options.timeline)
     traced = options.trace is not None or options.timeline is not None
     found = simulation.run(steps, trace_all=traced, watch=watch)
     if options.trace is not None:
@@ -248,7 +253,6 @@ def _run_rtl(
     if options.timeline is not None:
         beats = ((cycle, stream.name, fields) for cycle, stream, fields in found.beats())
         with _writing("timeline", options.timeline):
-            write_diagram(simulation.chip, options.timeline)
             write_timeline(simulation.chip, beats, len(tokens), options.timeline)
     tokens_at = [event["cycle"] for event in found.of("token")]
     return {

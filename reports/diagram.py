@@ -7,6 +7,7 @@ Experts are drawn once, as a stack.
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -394,7 +395,7 @@ def _name_stream(
 def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     """A line that leaves and arrives level, with a head."""
     vertices, codes = [points[0]], [Line.MOVETO]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         half = (x0 + x1) / 2
         vertices += [(half, y0), (half, y1), (x1, y1)]
         codes += [Line.CURVE4] * 3

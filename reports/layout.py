@@ -6,6 +6,7 @@ their bends.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["Arrow", "Column", "Layout", "lay_out", "ranks"]
 
@@ -104,9 +105,9 @@ def lay_out(
         longest[stream] = max(longest.get(stream, 0), rank[arrow.target])
     paths = []
     for arrow in arrows:
-        first, last = rank[arrow.source], rank[arrow.target]
+        first, final = rank[arrow.source], rank[arrow.target]
         places = [arrow.source]
-        for column in range(first + 1, last):
+        for column in range(first + 1, final):
             bend = f"{arrow.source}>{arrow.label}@{column}"
             if bend not in order:
                 span = longest[arrow.source, arrow.label] - first
@@ -138,7 +139,7 @@ def _heights(
     """
     near: dict[str, list[str]] = {place: [] for place in sizes}
     for arrow, places in paths:
-        for a, b in zip(places, places[1:], strict=False):
+        for a, b in pairwise(places):
             for one, other in ((a, b), (b, a)):
                 if other not in near[one] and (one in light or not arrow.above):
                     near[one].append(other)

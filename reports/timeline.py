@@ -9,6 +9,7 @@ last element that it gave.
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -195,7 +196,7 @@ def timeline(
 
 
 def _spacing(cycles: Sequence[int]) -> float | None:
-    steps = [b - a for a, b in zip(cycles, cycles[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(cycles)]
     return round(mean(steps), 1) if steps else None
 
 
@@ -205,7 +206,8 @@ def _read(units: Units, beats: Iterable[Beat]) -> _Trace:
     begun: dict[str, int] = {}
     ended: dict[str, int] = {}
     bare: dict[str, list[int]] = {}
-    entered, sampled = [], []
+    entered: list[int] = []
+    sampled: list[int] = []
     for cycle, stream, fields in beats:
         if stream == _ENTRY:
             if fields["position"] != len(entered):
@@ -320,18 +322,15 @@ def _span(unit: Unit, times: _Times, path_cycles: int) -> Span:
 def timeline_table(found: Timeline) -> str:
     """Markdown: kinds of blocks, then blocks."""
     lines = [
-        f"Token at position {found.position}: {found.latency_cycles:,} cycles from entering to being "
-        "sampled.",
-        *(
-            [f"Tokens of a prompt follow every {found.prompt_cycles_per_token:,} cycles."]
-            if found.prompt_cycles_per_token
-            else []
-        ),
-        *(
-            [f"Generated tokens follow every {found.generated_cycles_per_token:,} cycles."]
-            if found.generated_cycles_per_token
-            else []
-        ),
+        f"Token at position {found.position}: {found.latency_cycles:,} cycles until it is sampled."
+    ]
+    for what, cycles in (
+        ("Tokens of a prompt", found.prompt_cycles_per_token),
+        ("Generated tokens", found.generated_cycles_per_token),
+    ):
+        if cycles is not None:
+            lines.append(f"{what} follow every {cycles:,} cycles.")
+    lines += [
         "",
         "| kind | blocks | cycles, summed | on the critical path | of these, first to last element given |",
         "|---|---:|---:|---:|---:|",

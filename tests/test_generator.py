@@ -30,6 +30,7 @@ from hnlpu.bundle import new_folder
 from hnlpu.checkpoint import open_checkpoint
 from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.numerics import Numerics
 from hnlpu.selection import BaseOptions
 from hnlpu.verification.readback import readback
 
@@ -228,7 +229,7 @@ def with_fault(text: str, fault: str) -> str:
         ("tap", 1),
         ("sign", 2),  # a wrong weight, and a constant that is not that of the wrong weights
         ("constant", 1),
-        ("boot", 1),
+        ("boot", 2),  # the constant itself, and its words in the boot image
         ("reference", 1),
         ("other checkpoint", 1),
     ],
@@ -323,6 +324,13 @@ def test_exponent_values(tmp_path):
     assert faults(tmp_path / "b", checkpoint) == 0
 
 
+def test_activation_bits_stand_in_the_numerics():
+    with pytest.raises(HnlpuError, match="numerics"):
+        GenerateOptions(base=BaseOptions(activation_bits=7))
+    numerics = Numerics(activation_bits=7)
+    assert GenerateOptions(base=BaseOptions(activation_bits=7), numerics=numerics).context is None
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -332,7 +340,8 @@ def test_exponent_values(tmp_path):
         GenerateOptions(base=BaseOptions(phases=0)),
         GenerateOptions(base=BaseOptions(phases=-1)),
         GenerateOptions(base=BaseOptions(phases=33)),
-        GenerateOptions(base=BaseOptions(activation_bits=1)),
+        GenerateOptions(context=0),
+        GenerateOptions(context=100_000),
         GenerateOptions(base=BaseOptions(cuts=-1)),
         GenerateOptions(base=BaseOptions(adder=26)),
         GenerateOptions(base=BaseOptions(arch="magic")),
@@ -347,9 +356,13 @@ def test_bad_options(tmp_path, original, options):
 
 
 def test_widths_and_phases(tmp_path, llama):
-    options = GenerateOptions("mxfp4", BaseOptions(activation_bits=4, phases=1))
+    numerics = Numerics(activation_bits=4, activation_overrides=(("down", 5),))
+    options = GenerateOptions("mxfp4", BaseOptions(phases=1), numerics=numerics)
     manifest = generate(llama, tmp_path / "b", options)
-    assert {base["activation_bits"] for base in manifest["bases"]} == {4}
+    assert {base["activation_bits"] for base in manifest["bases"]} == {4, 5}
+    plans = {base["name"]: base for base in manifest["bases"]}
+    wide = {e["role"] for e in manifest["matrices"] if plans[e["base"]]["activation_bits"] == 5}
+    assert wide == {"down"}
     assert {base["phases"] for base in manifest["bases"]} == {1}
     assert {base["interval_cycles"] for base in manifest["bases"]} == {8}
     assert faults(tmp_path / "b", llama) == 0

@@ -38,6 +38,7 @@ def verify_chip(
     seed: int = 0,
     full_context: bool = False,
     prompts: Path | None = None,
+    mutants: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Simulate the whole chip of ``bundle`` on Verilator and compare every logit with the twin.
@@ -59,13 +60,17 @@ def verify_chip(
     prompts : path, optional
         File of prompts, a line each with ``\\n`` for a line's end, instead of the random ones; the chip goes on from
         each to its stop token, 16 tokens at most.
+    mutants : bool
+        Also make faults in the chip, one at a time, which its check must catch
+        (``hnlpu.verification.chip_mutants``).
     progress : Progress, optional
 
     Returns
     -------
     dict
         ``sequences``, ``tokens``, ``vectors``, ``mismatches``, ``first_mismatch``, ``generated``, ``protocol``,
-        ``cycles``, ``cycles_per_s``, ``seconds``, ``build``.
+        ``cycles``, ``cycles_per_s``, ``seconds``, ``build``; with mutants ``mutants``, ``mutants_killed``,
+        ``surviving_mutants``, ``mutant_rows``.
 
     Raises
     ------
@@ -90,6 +95,10 @@ def verify_chip(
         steps += [reset(), prompt(rng.integers(0, vocab, context).tolist()), idle()]
         steps += [write(Register.PROMPT, 0)]
     result = check_chip(simulation, [*steps, *protocol_steps(vocab)], show)
+    if mutants and not result["mismatches"] and not result["protocol_failures"]:
+        from hnlpu.verification.chip_mutants import check_mutants, summary  # they use this module
+
+        result |= summary(check_mutants(folder, progress=show))
     result["seconds"] = round(time.monotonic() - started, 1)
     write_json(folder / "verify-chip.json", result)
     return result
@@ -267,7 +276,10 @@ def check_chip(
 
 
 def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
-    """Generated tokens that are not the largest of the twin's logits, up to the stop token."""
+    """Generated tokens that are not the largest of the twin's logits, up to the stop token.
+
+    Those that entered the layers after a prompt must be the same, all but the last.
+    """
     stops = [
         step["word"] & ~LAST
         for step in steps
@@ -275,15 +287,16 @@ def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
     ]
     given = [event["token"] for event in run.of("token")]
     expected: list[int] = []
+    wrong = 0
     prompts = [step for step in steps if step["kind"] == "prompt"]
     for tokens, logits in zip(comparison.sequences, comparison.logits, strict=True):
         if not prompts or tokens[: len(prompts[0]["tokens"])] != prompts[0]["tokens"]:
             continue  # the sequence that was reset
         step = prompts.pop(0)
         n = len(step["tokens"])
-        for token in logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist():
-            expected.append(token)
-            if token in stops:
-                break
-    wrong = sum(a != b for a, b in zip(given, expected, strict=False))
+        own: list[int] = logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist()
+        stop = next((i + 1 for i, token in enumerate(own) if token in stops), len(own))
+        expected += own[:stop]
+        wrong += tokens[n:] != own[: stop - 1] if own else len(tokens) > n
+    wrong += sum(a != b for a, b in zip(given, expected, strict=False))
     return int(wrong) + abs(len(given) - len(expected))

@@ -183,7 +183,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], what: str) -> N
 
 
 def build_chip_simulation(
-    sources: ChipSources, progress: Progress, folder: Path | None = None
+    sources: ChipSources, progress: Progress, chips: Path | None = None
 ) -> tuple[Path, dict[str, Any]]:
     """Build the simulation of a chip, or find it in the cache.
 
@@ -191,7 +191,7 @@ def build_chip_simulation(
     ----------
     sources : ChipSources
     progress : Progress
-    folder : path, optional
+    chips : path, optional
         Where the chip is built instead of the cache; its arrays are in the cache in any case.
 
     Returns
@@ -212,7 +212,7 @@ def build_chip_simulation(
         key.update(f"{module} {folder.name}\n".encode())
     for name, text in sorted(sources.chip.items()):
         key.update(f"{name} {len(text)}\n{text}".encode())
-    target = (folder or cache_folder() / "chips") / key.hexdigest()[:32]
+    target = (chips or cache_folder() / "chips") / key.hexdigest()[:32]
     built = {
         "arrays": len(libraries),
         "cached_arrays": sum(cached for _, cached in libraries.values()),

@@ -49,7 +49,7 @@ def entered_sequences(beats: _Beats) -> list[list[int]]:
     sequences: list[list[int]] = []
     for _, stream, fields in beats:
         if stream.name == "token":
-            if fields["position"] == 0:
+            if fields["position"] == 0 or not sequences:
                 sequences.append([])
             sequences[-1].append(fields["token"])
     return sequences

@@ -15,7 +15,7 @@ import numpy as np
 import hnlpu
 from hnlpu.boot import Window
 from hnlpu.bundle import read_manifest
-from hnlpu.chip_loading import chip_from_bundle
+from hnlpu.chip import Chip
 from hnlpu.chip_plan import plan_from_manifest
 from hnlpu.rtl.chip import chip_netlist
 from hnlpu.rtl.hierarchy import Library
@@ -38,10 +38,9 @@ def emitted_chip(bundle: Path) -> dict[str, str]:
     return {**{f"{name}.v": text for name, text in library.modules()}, f"{netlist.name}.v": top}
 
 
-def twin_logits(bundle: Path, sequences: list[list[list[int]]]) -> list[list[Any]]:
+def twin_logits(chip: Chip, context: int, sequences: list[list[list[int]]]) -> list[list[Any]]:
     """The twin's logits of every sequence, by stimulus."""
-    context = read_manifest(bundle)["chip"]["context"]
-    runs = zip(stimuli(chip_from_bundle(bundle), context), sequences, strict=True)
+    runs = zip(stimuli(chip, context), sequences, strict=True)
     return [
         [ChipTwin(stimulus.chip, context=context).forward([tokens])[0] for tokens in entered]
         for stimulus, entered in runs
@@ -67,19 +66,18 @@ def _forget(emitted: dict[Any, Any], file: str) -> None:
 
 
 def main(what: str, job: str) -> None:
-    """Read ``job.json`` in the folder ``job``, and write the answer beside it."""
+    """Read ``job.pickle`` in the folder ``job``, and write the answer beside it."""
     folder = Path(job)
-    given = json.loads((folder / "job.json").read_text())
-    bundle = Path(given["bundle"])
+    given = pickle.loads((folder / "job.pickle").read_bytes())
     if what == "emit":
-        known = pickle.loads((folder / "emitted.pickle").read_bytes())
+        known = pickle.loads(given["emitted"])
         _forget(known, given["file"])
         Library.emitted().update(known)
-        (folder / "emitted.json").write_text(json.dumps(emitted_chip(bundle)))
+        (folder / "emitted.json").write_text(json.dumps(emitted_chip(given["bundle"])))
     else:
-        logits = twin_logits(bundle, given["sequences"])
+        logits = twin_logits(given["chip"], given["context"], given["sequences"])
         arrays = {f"{i}_{j}": x for i, run in enumerate(logits) for j, x in enumerate(run)}
-        np.savez(folder / "logits.npz", **arrays)  # type: ignore[arg-type]
+        np.savez(folder / "logits.npz", **arrays)
 
 
 if __name__ == "__main__":

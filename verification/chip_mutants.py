@@ -43,12 +43,18 @@ from hnlpu.verification.chip_stimulus import Stimulus, stimuli
 __all__ = [
     "FEATURES",
     "Mutant",
+    "Reference",
     "Verdict",
     "check_mutants",
     "copy_package",
     "edit",
+    "judge_boot",
+    "judge_rtl",
+    "judge_twin",
     "load_mutants",
     "mutate_image",
+    "source_file",
+    "summary",
 ]
 
 KINDS = ("rtl", "boot", "twin")
@@ -247,10 +253,24 @@ def mutate_image(image: str, windows: Sequence[dict[str, Any]], mutant: Mutant) 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reference:
-    """What the chip without a fault is and does."""
+class Reference:
+    """What the chip without a fault is and does.
+
+    Attributes
+    ----------
+    bundle : Path
+    context : int
+    runs : tuple of Stimulus
+    sequences, logits : list
+        Of each run: the tokens that entered, and the logits of all of them one after another.
+    verilog : dict of str to str
+        Its blocks and its top, with stalls.
+    emitted : bytes
+        Pickle of ``Library.emitted()`` without a fault, so that a mutant emits only what it changed.
+    """
 
     bundle: Path
+    context: int
     runs: tuple[Stimulus, ...]
     sequences: list[list[list[int]]]
     logits: list[Any]
@@ -296,8 +316,9 @@ def check_mutants(
 
         def done(i: int, verdict: Verdict) -> None:
             verdicts[i] = verdict
-            progress_text = f"{verdict.file}: {verdict.fault}"
-            show("mutants", len(verdicts), len(chosen), progress_text)
+            seen = verdict.by or ("absent" if verdict.caught is None else "SURVIVED")
+            text = f"{verdict.file}: {verdict.fault}: {seen}"
+            show("mutants", len(verdicts), len(chosen), text)
 
         context = get_context("spawn")
         with ProcessPoolExecutor(_WORKERS, mp_context=context) as pool:
@@ -306,12 +327,12 @@ def check_mutants(
                 if set(mutant.needs) - features:
                     verdicts[i] = Verdict(mutant.kind, mutant.file, mutant.fault, None)
                 elif mutant.kind != "boot":
-                    judge = _judge_rtl if mutant.kind == "rtl" else _judge_twin
+                    judge = judge_rtl if mutant.kind == "rtl" else judge_twin
                     runs[pool.submit(judge, mutant, reference, copy)] = i
             try:
                 for i, mutant in enumerate(chosen):
                     if mutant.kind == "boot":
-                        done(i, _judge_boot(mutant, reference, simulation))
+                        done(i, judge_boot(mutant, reference, simulation))
                 for run in as_completed(runs):
                     done(runs[run], run.result())
             except BaseException:
@@ -320,7 +341,7 @@ def check_mutants(
     return [verdicts[i] for i in range(len(chosen))]
 
 
-def _reference(simulation: ChipSimulation, show: Progress) -> _Reference:
+def _reference(simulation: ChipSimulation, show: Progress) -> Reference:
     """Run the chip without a fault; it must pass."""
     bundle = simulation.bundle
     context = read_manifest(bundle)["chip"]["context"]
@@ -339,7 +360,8 @@ def _reference(simulation: ChipSimulation, show: Progress) -> _Reference:
         sequences.append(entered_sequences(run.beats()))
         logits.append(traced_vectors(run)[LOGITS])
     verilog = emitted_chip(bundle)
-    return _Reference(bundle, runs, sequences, logits, verilog, pickle.dumps(Library.emitted()))
+    emitted = pickle.dumps(Library.emitted())
+    return Reference(bundle, context, runs, sequences, logits, verilog, emitted)
 
 
 def _check(
@@ -398,7 +420,8 @@ def _timed(judge: Callable[[], Verdict]) -> Verdict:
     return verdict
 
 
-def _judge_boot(mutant: Mutant, reference: _Reference, simulation: ChipSimulation) -> Verdict:
+def judge_boot(mutant: Mutant, reference: Reference, simulation: ChipSimulation) -> Verdict:
+    """Boot the chip without a fault with a mutant's words."""
     images = [mutate_image(run.image, simulation.chip["boot"], mutant) for run in reference.runs]
     checks = [(r, image) for r, image in zip(reference.runs, images, strict=True) if image]
     if not checks:
@@ -406,17 +429,18 @@ def _judge_boot(mutant: Mutant, reference: _Reference, simulation: ChipSimulatio
     return _timed(lambda: _judged(mutant, simulation, iter(checks)))
 
 
-def _judge_rtl(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
+def judge_rtl(mutant: Mutant, reference: Reference, copy: Path) -> Verdict:
+    """Emit, build and run the chip with a mutant's edit in a ``copy`` of the package."""
     return _timed(partial(_rtl, mutant, reference, copy))
 
 
-def _rtl(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
+def _rtl(mutant: Mutant, reference: Reference, copy: Path) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="hnlpu-mutant-") as work:
         folder = Path(work)
-        (folder / "emitted.pickle").write_bytes(reference.emitted)
         job = {
-            "bundle": str(reference.bundle.resolve()),
+            "bundle": reference.bundle.resolve(),
             "file": mutant.file.removeprefix("hnlpu/"),
+            "emitted": reference.emitted,
         }
         error = _run("emit", _edited(copy, mutant, folder / "package"), folder, job)
         if error:
@@ -431,15 +455,20 @@ def _rtl(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
         return _judged(mutant, simulation, iter([(run, run.image) for run in reference.runs]))
 
 
-def _judge_twin(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
+def judge_twin(mutant: Mutant, reference: Reference, copy: Path) -> Verdict:
+    """Compare the logits of a twin with a mutant's edit with those of the chip."""
     return _timed(partial(_twin, mutant, reference, copy))
 
 
-def _twin(mutant: Mutant, reference: _Reference, copy: Path) -> Verdict:
+def _twin(mutant: Mutant, reference: Reference, copy: Path) -> Verdict:
     verdict = Verdict(mutant.kind, mutant.file, mutant.fault)
     with tempfile.TemporaryDirectory(prefix="hnlpu-mutant-") as work:
         folder = Path(work)
-        job = {"bundle": str(reference.bundle.resolve()), "sequences": reference.sequences}
+        job = {
+            "chip": reference.runs[0].chip,
+            "context": reference.context,
+            "sequences": reference.sequences,
+        }
         error = _run("twin", _edited(copy, mutant, folder / "package"), folder, job)
         if error:
             verdict.caught, verdict.by, verdict.detail = True, "simulation", error
@@ -468,7 +497,7 @@ def _edited(copy: Path, mutant: Mutant, folder: Path) -> Path:
 
 def _run(what: str, package: Path, folder: Path, job: dict[str, Any]) -> str:
     """A process in a copy of the package; the last line of its complaint, or nothing."""
-    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "job.pickle").write_bytes(pickle.dumps(job))
     done = subprocess.run(
         [sys.executable, "-m", "hnlpu.verification.chip_mutant_process", what, str(folder)],
         env={**os.environ, "PYTHONPATH": str(package)},
