@@ -25,7 +25,6 @@ from hnlpu.errors import HnlpuError, MissingToolError
 from hnlpu.evaluation import EvaluateOptions, evaluate
 from hnlpu.numerics import Numerics
 from hnlpu.references import own_samples, read_references
-from hnlpu.running import run_sim
 from hnlpu.scoring import (
     Problem,
     answer_problems,
@@ -232,21 +231,12 @@ def test_continuations_end_early():
     assert written.tolist() == [[2, 3, 4], [3, 4, 5]]
 
 
-def test_running_reuses_the_cache_and_ends(llama):
+def test_continuations_step_as_one_product_would(llama):
     weights = weights_from_checkpoint(open_checkpoint(llama), "mxfp4")
     chip = weights.chip(Numerics())
-    tokens = list(run_sim(chip, [3, 4], 6, eos=()))
-    whole = ChipTwin(chip).forward([[3, 4, *tokens]])[0].argmax(axis=-1)
-    assert tokens == whole[1:-1].tolist()
     batch = continue_greedily(ChipTwin(chip, n_sequences=2), np.array([[3, 4], [3, 4]]), 6)
-    assert batch.tolist() == [tokens, tokens]
-    first = tokens.index(tokens[2]) + 1
-    assert list(run_sim(chip, [3, 4], 6, eos=(tokens[2],))) == tokens[:first]
-    assert list(run_sim(chip, [3, 4], 6, eos=(), context=4)) == tokens[:3]
-    assert list(run_sim(chip, [3, 4], 3, lambda logits: 7, eos=())) == [7, 7, 7]
-    assert list(run_sim(chip, [3, 4], 0)) == []
-    with pytest.raises(HnlpuError, match="the prompt is empty"):
-        run_sim(chip, [], 1)
+    whole = ChipTwin(chip).forward([[3, 4, *batch[0]]])[0].argmax(axis=-1)
+    assert batch.tolist() == [whole[1:-1].tolist()] * 2
 
 
 def test_a_checkpoint_on_its_own_samples(gpt_oss, llama):
