@@ -389,7 +389,8 @@ def _judged(
         except HnlpuError as error:
             hang = {"the chip hangs": "hang", "the chip refused its boot image": "boot"}
             verdict.by = hang.get(error.what, "simulation")
-            verdict.detail = f"{error.where.rpartition(', ')[2]}: {error.got}"
+            place = error.where.rpartition(", ")[2]
+            verdict.detail = f"{place}: {error.got.partition(';')[0]}"
             verdict.caught = True
             return verdict
         refused = [check["check"] for check in result["protocol"] if not check["ok"]]
