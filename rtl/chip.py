@@ -64,8 +64,8 @@ def chip_modules(
 
     def modules() -> Iterator[tuple[str, Iterator[str]]]:
         top = netlist.structure(
-            f"{plan.shape.name}: {plan.shape.n_layers} layers of the {plan.shape.family} family, "
-            f"context {plan.context}.\nverilator lint_off UNUSEDSIGNAL"
+            f"{plan.shape.n_layers} layers of the {plan.shape.family} family, context "
+            f"{plan.context}.\nverilator lint_off UNUSEDSIGNAL"
         )
         yield top.name, top.render()
         for name, text in library.modules():
