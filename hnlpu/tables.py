@@ -16,6 +16,7 @@ __all__ = [
     "EXP_BITS",
     "LOG2E_BITS",
     "PHASE_BITS",
+    "RECIPROCAL_BITS",
     "RSQRT_BITS",
     "SCALE_BITS",
     "SIGMOID_RANGE",
@@ -34,6 +35,8 @@ Table = npt.NDArray[np.int64]
 
 #: 2**-x has this many bits: 1.0 is ``2**(EXP_BITS - 1)``.
 EXP_BITS = 16
+#: A reciprocal of a sum lies from ``2**(RECIPROCAL_BITS - 1)`` to ``2**RECIPROCAL_BITS``.
+RECIPROCAL_BITS = 16
 #: Fraction bits of the reciprocal square root.
 RSQRT_BITS = 16
 #: Fraction bits of a turn in the phase of a rotary embedding.

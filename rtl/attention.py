@@ -25,10 +25,10 @@ from hnlpu.rtl.kv_cache import KvCache
 from hnlpu.rtl.memory import RegisterFile, Sram
 from hnlpu.rtl.query_buffer import QueryBuffer
 from hnlpu.rtl.scores import Scores
-from hnlpu.rtl.softmax import RECIPROCAL_BITS, Exp2, Reciprocal
+from hnlpu.rtl.softmax import Exp2, Reciprocal
 from hnlpu.rtl.vectors import BOOT_DATA_BITS, boot_signature, integer_signature, vector_signature
 from hnlpu.rtl.weighted_sum import WeightedSum
-from hnlpu.tables import EXP_BITS
+from hnlpu.tables import EXP_BITS, RECIPROCAL_BITS
 
 __all__ = ["HEAD_CYCLES", "Attention"]
 

@@ -1,5 +1,7 @@
 """Boot decoder: which block a boot word is for."""
 
+from hashlib import sha256
+
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
@@ -30,7 +32,8 @@ class BootDecoder(SharedComponent):
 
     @property
     def module_name(self) -> str:
-        return f"hn_boot_{len(self.windows)}"
+        key = sha256(repr(self.windows).encode()).hexdigest()[:8]
+        return f"hn_boot_{len(self.windows)}_{key}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

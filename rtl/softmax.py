@@ -13,12 +13,10 @@ from hnlpu.numerics import Numerics
 from hnlpu.rtl.fixed_point import bit_length, shift_round
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.memory import Rom
-from hnlpu.tables import EXP_BITS, exp2_table
+from hnlpu.tables import EXP_BITS, RECIPROCAL_BITS, exp2_table
 
-__all__ = ["MAX_TOTAL_BITS", "RECIPROCAL_BITS", "SHIFT_BITS", "Exp2", "Reciprocal"]
+__all__ = ["MAX_TOTAL_BITS", "SHIFT_BITS", "Exp2", "Reciprocal"]
 
-#: A reciprocal lies from ``2**(RECIPROCAL_BITS - 1)`` to ``2**RECIPROCAL_BITS``.
-RECIPROCAL_BITS = 16
 #: Width of a reciprocal's shift, and of the longest total whose shift fits.
 SHIFT_BITS = 6
 MAX_TOTAL_BITS = (1 << SHIFT_BITS) - RECIPROCAL_BITS

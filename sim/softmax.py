@@ -7,12 +7,9 @@ import numpy as np
 
 from hnlpu.numerics import Numerics
 from hnlpu.sim.fixed_point import Integers, bit_length, round_shift
-from hnlpu.tables import EXP_BITS, exp2_table
+from hnlpu.tables import EXP_BITS, RECIPROCAL_BITS, exp2_table
 
-__all__ = ["RECIPROCAL_BITS", "exp2_terms", "reciprocal"]
-
-#: A reciprocal lies from ``2**(RECIPROCAL_BITS - 1)`` to ``2**RECIPROCAL_BITS``.
-RECIPROCAL_BITS = 16
+__all__ = ["exp2_terms", "reciprocal"]
 
 
 def exp2_terms(below: Integers, numerics: Numerics) -> Integers:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hnlpu.numerics import Numerics
-from hnlpu.sim.softmax import RECIPROCAL_BITS, exp2_terms, reciprocal
-from hnlpu.tables import EXP_BITS
+from hnlpu.sim.softmax import exp2_terms, reciprocal
+from hnlpu.tables import EXP_BITS, RECIPROCAL_BITS
 
 ONE = 1 << (EXP_BITS - 1)
 
