@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from hnlpu.costmodel.loader import DataFile
-from hnlpu.costmodel.presets import PAPER_MODEL, is_paper_model
-from hnlpu.model import ModelShape
+from hnlpu.costmodel.presets import PAPER_MODEL, is_paper_outline
+from hnlpu.outline import ModelOutline
 
 __all__ = ["Note", "contradictions"]
 
@@ -18,7 +18,7 @@ class Note:
     touches: tuple[str, ...]
 
 
-def contradictions(model: ModelShape) -> tuple[Note, ...]:
+def contradictions(model: ModelOutline) -> tuple[Note, ...]:
     """Those that concern the figures of ``model``."""
     file = DataFile("contradictions.toml")
     file.only(("note",))
@@ -30,6 +30,6 @@ def contradictions(model: ModelShape) -> tuple[Note, ...]:
         if entry["applies"] not in ("all", PAPER_MODEL):
             raise file.error(f"note[{index}].applies", "unknown model", repr(entry["applies"]),
                              f"use all or {PAPER_MODEL}")  # fmt: skip
-        if entry["applies"] == "all" or is_paper_model(model):
+        if entry["applies"] == "all" or is_paper_outline(model):
             found.append(Note(entry["text"], entry["source"], tuple(entry["touches"])))
     return tuple(found)

@@ -1,65 +1,82 @@
-"""The estimate: every figure of one model on one architecture, beside the paper's and the GPU's.
+"""The estimate: every figure of one model, workload and design, beside accelerators and beside the paper's rules.
 
-*Consistent mode*: our own counted silicon and cycles, one set of assumptions. The paper's figures
-for gpt-oss-120b stand beside ours under ``paper`` and enter nothing.
+Consistent mode is :func:`hnlpu.costmodel.consistent.consistent_sheet`; paper mode is
+:mod:`hnlpu.costmodel.paper_estimate`. Both give the same headline figures.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from hnlpu.costmodel import area as areas
-from hnlpu.costmodel.baseline import Baseline, compare
+import numpy as np
+
+from hnlpu.costmodel.accelerators import Accelerator, accelerator_inputs, load_accelerators
+from hnlpu.costmodel.consistent import Design, check_fits, consistent_inputs, consistent_sheet
 from hnlpu.costmodel.contradiction import Note, contradictions
-from hnlpu.costmodel.energy import system_power, tokens_per_joule
-from hnlpu.costmodel.loader import DataFile
-from hnlpu.costmodel.masks import MaskCost, load_masks, mask_cost
-from hnlpu.costmodel.presets import is_paper_model
-from hnlpu.costmodel.quantity import Figure, exact, published
-from hnlpu.costmodel.technology import load_technology
-from hnlpu.costmodel.throughput import speed
-from hnlpu.errors import HnlpuError
-from hnlpu.model import ModelShape
+from hnlpu.costmodel.headline import headline_figures
+from hnlpu.costmodel.inputs import Inputs, at
+from hnlpu.costmodel.measured import load_measured
+from hnlpu.costmodel.paper_estimate import paper_headline
+from hnlpu.costmodel.quantity import Figure
+from hnlpu.costmodel.sheet import Sheet
+from hnlpu.costmodel.speed import RESOURCES
+from hnlpu.costmodel.uncertainty import Effect, draw, figures, tornado
+from hnlpu.costmodel.workload import Workload
+from hnlpu.outline import ModelOutline
 from hnlpu.silicon import ArraySilicon
 
-__all__ = ["Bottleneck", "Estimate", "TransistorsPerWeight", "estimate"]
+__all__ = ["COMPARED", "TORNADOES", "Bottleneck", "Comparison", "Estimate", "estimate"]
 
-_CAVEATS = (
-    "VEX, buffer, links and clock are assumptions here: speed and energy are rough bounds.",
-    "Area is silicon only: the wires of the metal layers may need more.",
-    "Weights are cut over chips anywhere; a rectangular grid of chips is not enforced.",
+#: Figures whose assumptions are ranked.
+TORNADOES = ("tokens_per_s", "tokens_per_j", "tco_usd", "cost_advantage", "carbon_advantage")
+
+#: Figures of a comparison with an accelerator.
+COMPARED = (
+    "gpu_tokens_per_s", "gpu_tokens_per_j", "gpus", "gpu_tco_usd", "gpu_carbon_kg", "cost_advantage",
+    "energy_advantage", "carbon_advantage", "break_even_systems", "break_even_respins_per_year",
+)  # fmt: skip
+
+_NOTES = (
+    "VEX, attention buffer, links and clock are assumptions here: no system has been simulated or closed at this node.",
+    "Wires are those of the tap crossbar's lines and stubs; the base's own wiring and regions are not drawn.",
+    "Weights are cut over chips anywhere; a rectangular grid is not enforced.",
+    "An accelerator's concurrency is per group that holds the model, a system's is per system.",
 )
-
-_PAPER_UNITS = {
-    "tokens_per_s": "tokens/s",
-    "power_w": "W",
-    "tokens_per_j": "tokens/J",
-    "chips": "chips",
-    "die_area_mm2": "mm2",
-    "total_area_mm2": "mm2",
-    "mask_shared_usd": "USD",
-    "mask_per_chip_usd": "USD",
-    "respin_usd": "USD",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TransistorsPerWeight:
-    """Mean over all weights, in total and by part of the array."""
-
-    total: Figure
-    parts: Mapping[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """What limits the speed: the resource, and the times behind the verdict (seconds)."""
+    """What limits the tokens per second: at the 5th percentile, in the middle, at the 95th.
 
-    pipelined: str
-    batch_1: str
-    slots: int
-    interval_s: Mapping[str, Figure]
-    latency_s: Mapping[str, Figure]
+    Attributes
+    ----------
+    shares : mapping of str to float
+        How many of the draws each resource limits.
+    """
+
+    low: str
+    mid: str
+    high: str
+    shares: Mapping[str, float]
+    tag: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "shares": dict(self.shares), "unit": "resource"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One accelerator beside the design, for the same tokens of the same workload.
+
+    Attributes
+    ----------
+    figures : mapping of str to Figure
+        ``COMPARED``; empty for a machine of one model, of which only published rates are known.
+    """
+
+    accelerator: Accelerator
+    figures: Mapping[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,160 +85,160 @@ class Estimate:
 
     Attributes
     ----------
-    hn_area_mm2, die_area_mm2, total_area_mm2, chips : mapping of str to Figure
-        ``counted`` from our transistors, ``paper_density`` at the paper's area per weight.
-    area_blocks_mm2, power_blocks_w : mapping of str to Figure
-        Over all chips, with counted HN arrays.
-    masks : mapping of str to MaskCost
-        By accounting: ``paper`` and the chosen architecture.
-    tokens_per_s, tokens_per_j : mapping of str to Figure
-        ``batch_1`` and ``pipelined``.
-    paper : mapping of str to Figure
-        The paper's own figures; empty for any model but its own.
+    sheet, inputs : Sheet, mapping of str to Quantity
+        What was evaluated.
+    figures : mapping of str to Figure
+        Every figure of the sheet.
+    headline, paper : mapping of str to Figure
+        The headline figures in consistent and in paper mode, by the keys of :data:`hnlpu.costmodel.headline.HEADLINE`; paper mode lacks those the
+        paper's assumptions do not give for this model.
     """
 
-    model: ModelShape
-    architecture: str
-    hardwired_weights: Figure
-    active_weights: Figure
-    transistors_per_weight: TransistorsPerWeight
-    hn_area_mm2: Mapping[str, Figure]
-    area_blocks_mm2: Mapping[str, Figure]
-    die_area_mm2: Mapping[str, Figure]
-    total_area_mm2: Mapping[str, Figure]
-    chips: Mapping[str, Figure]
-    masks: Mapping[str, MaskCost]
-    tokens_per_s: Mapping[str, Figure]
-    latency_s: Figure
-    power_w: Figure
-    power_blocks_w: Mapping[str, Figure]
-    tokens_per_j: Mapping[str, Figure]
+    model: ModelOutline
+    design: Design
+    workload: Workload
+    sheet: Sheet
+    inputs: Inputs
+    figures: Mapping[str, Figure]
+    headline: Mapping[str, Figure]
     bottleneck: Bottleneck
-    baselines: Mapping[str, Baseline]
     paper: Mapping[str, Figure]
+    comparisons: Mapping[str, Comparison]
+    tornadoes: Mapping[str, Sequence[Effect]]
     notes: tuple[str, ...]
     contradictions: tuple[Note, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Stable keys for JSON; masks are split into ``mask_nre_usd`` and ``respin_usd``."""
-        plain: dict[str, Any] = {
-            field.name: _plain(getattr(self, field.name)) for field in fields(self)
-        }
-        masks = plain.pop("masks")
-        plain["mask_nre_usd"] = {
-            name: {
-                "n_masks": cost["n_masks"],
-                "n_weight_masks": cost["n_weight_masks"],
-                "shared": cost["shared"],
-                "per_chip": cost["per_chip"],
-                "total": cost["total"],
-            }
-            for name, cost in masks.items()
-        }
-        plain["respin_usd"] = {name: cost["respin"] for name, cost in masks.items()}
-        return plain
+    def as_dict(self, mode: str = "both") -> dict[str, Any]:
+        """Stable keys for JSON: the headline of the mode at the top, everything else below it.
+
+        Parameters
+        ----------
+        mode : str
+            ``consistent`` and ``both`` have consistent mode at the top, ``paper`` the paper's; ``both`` also has
+            ``paper``.
+        """
+        own = {key: figure.as_dict() for key, figure in self.headline.items()}
+        theirs = {key: figure.as_dict() for key, figure in self.paper.items()}
+        found: dict[str, Any] = {"mode": mode, **(theirs if mode == "paper" else own)}
+        if mode != "paper":
+            found["bottleneck"] = self.bottleneck.as_dict()
+        if mode == "both":
+            found["paper"] = theirs
+        model = {key: value for key, value in asdict(self.model).items() if key != "windows"}
+        return found | {
+            "model": model,
+            "design": asdict(self.design),
+            "workload": asdict(self.workload),
+            "baselines": {
+                name: {
+                    "name": item.accelerator.name,
+                    **{key: figure.as_dict() for key, figure in item.figures.items()},
+                    "measured": [asdict(entry) for entry in item.accelerator.measured],
+                }
+                for name, item in self.comparisons.items()
+            },
+            "figures": {
+                name: {key: value for key, value in figure.as_dict().items() if key != "source"}
+                | {"inputs": sorted(self.sheet.ancestors(name))}
+                for name, figure in self.figures.items()
+            },
+            "inputs": {
+                name: {
+                    "low": item.low, "mid": item.value, "high": item.high, "unit": item.unit,
+                    "tag": item.tag, "source": item.source,
+                }
+                for name, item in sorted(self.inputs.items())
+            },
+            "tornado": {
+                name: [asdict(effect) for effect in effects]
+                for name, effects in self.tornadoes.items()
+            },
+            "notes": list(self.notes),
+            "contradictions": [asdict(note) for note in self.contradictions],
+        }  # fmt: skip
 
 
 def estimate(
-    model: ModelShape,
+    model: ModelOutline,
     arrays: Mapping[tuple[int, int], ArraySilicon],
+    workload: Workload,
+    design: Design = Design(),
     *,
-    architecture: str = "taps",
+    settings: Iterable[str] = (),
+    draws: int = 2000,
+    seed: int = 0,
 ) -> Estimate:
-    """Silicon, masks, speed and energy of ``model``.
+    """Silicon, cost, speed, energy and carbon of ``model``, with percentiles.
 
     Parameters
     ----------
-    model : ModelShape
     arrays : mapping of (n_rows, n_columns) to ArraySilicon
-        The counted base for every shape of ``model.linears()``.
-    architecture : str
-        Which masks carry weights: ``taps``, ``merged`` or ``paper``.
+        The counted base for every shape of ``model.linears``.
+    settings : iterable of str
+        Inputs changed by ``KEY=VALUE``, see :func:`hnlpu.costmodel.inputs.set_inputs`.
+    draws, seed : int
+        Of the Monte Carlo.
 
     Raises
     ------
     HnlpuError
-        A shape without a counted base, an unknown architecture, a bad data file.
+        A shape without a counted base, an unknown name, a bad data file, a chip beyond the reticle, a workload beyond
+        the context or the KV capacity.
     """
-    technology, stack = load_technology(), load_masks()
-    stack.weight_units(architecture)
-    _check(arrays)
-    by_part = areas.count_transistors(model, arrays)
-    total, parts = areas.transistors_per_weight(model, by_part)
-    hn = {
-        "counted": areas.hn_area_counted(sum(by_part.values()), technology),
-        "paper_density": areas.hn_area_paper(model, technology),
-    }
-    systems = {name: areas.system_area(model, figure, technology) for name, figure in hn.items()}
-    own = systems["counted"]
-    accountings = dict.fromkeys(("paper", architecture))
-    masks = {name: mask_cost(stack, name, own.chips) for name in accountings}
-    rate = speed(model, arrays, technology, round(own.chips.mid))
-    tokens_per_s = {"batch_1": rate.batch_1, "pipelined": rate.pipelined}
-    power = system_power(own, technology)
+    sheet = consistent_sheet(design)
+    inputs = consistent_inputs(
+        model, arrays, workload, design, toggles=load_measured().toggles, settings=settings
+    )
+    check_fits(sheet, inputs, design)
+    found = figures(sheet, inputs, n=draws, seed=seed)
+    comparisons = {}
+    compared = sheet.needed(COMPARED)
+    for name, accelerator in load_accelerators().items():
+        if not accelerator.has_roofline:
+            comparisons[name] = Comparison(accelerator, {})
+            continue
+        beside = {**inputs, **accelerator_inputs(name, model)}
+        beside = {key: beside[key] for key in compared.inputs}
+        comparisons[name] = Comparison(
+            accelerator, figures(compared, beside, n=draws, seed=seed, names=COMPARED)
+        )
     return Estimate(
         model=model,
-        architecture=architecture,
-        hardwired_weights=exact(
-            model.n_hardwired_weights, "weights", "derived", "sum over all matrices of the shape"
-        ),
-        active_weights=exact(
-            model.n_active_weights, "weights", "derived", "weights that one token uses"
-        ),
-        transistors_per_weight=TransistorsPerWeight(total, parts),
-        hn_area_mm2=hn,
-        area_blocks_mm2=own.blocks,
-        die_area_mm2={name: system.die for name, system in systems.items()},
-        total_area_mm2={name: system.total for name, system in systems.items()},
-        chips={name: system.chips for name, system in systems.items()},
-        masks=masks,
-        tokens_per_s=tokens_per_s,
-        latency_s=rate.latency,
-        power_w=power.total,
-        power_blocks_w=power.blocks,
-        tokens_per_j={
-            name: tokens_per_joule(figure, power.total, f"{name} tokens/s / system power")
-            for name, figure in tokens_per_s.items()
-        },
-        bottleneck=Bottleneck(
-            rate.bottleneck, rate.bottleneck_batch_1, rate.slots, rate.intervals, rate.latency_parts
-        ),
-        baselines=compare(model, tokens_per_s, power.total),
-        paper=_paper(model),
-        notes=_CAVEATS,
+        design=design,
+        workload=workload,
+        sheet=sheet,
+        inputs=inputs,
+        figures=found,
+        headline=headline_figures(found),
+        bottleneck=_bottleneck(sheet, inputs, draws, seed, found["tokens_per_s"]),
+        paper=paper_headline(model),
+        comparisons=comparisons,
+        tornadoes={name: tornado(sheet, inputs, name) for name in TORNADOES},
+        notes=_NOTES,
         contradictions=contradictions(model),
     )
 
 
-def _check(arrays: Mapping[tuple[int, int], ArraySilicon]) -> None:
-    for (n_rows, n_columns), array in arrays.items():
-        if (array.n_rows, array.n_columns) != (n_rows, n_columns):
-            raise HnlpuError(
-                "a base counted for another shape",
-                where=f"arrays[{n_rows}, {n_columns}]",
-                got=f"{array.n_rows} x {array.n_columns}",
-                do="file each count under its own shape",
-            )
+def _bottleneck(sheet: Sheet, inputs: Inputs, n: int, seed: int, rate: Figure) -> Bottleneck:
+    names = list(RESOURCES)
+    wanted = [*RESOURCES.values(), "tokens_per_s"]
+    small = sheet.needed(wanted)
 
+    def limits(values: Mapping[str, Any]) -> Any:
+        result = small.evaluate(values)
+        times = np.broadcast_arrays(*(result[RESOURCES[name]] for name in names))
+        return np.argmax(np.stack(times), axis=0), result["tokens_per_s"]
 
-def _paper(model: ModelShape) -> dict[str, Figure]:
-    if not is_paper_model(model):
-        return {}
-    file = DataFile("paper.toml")
-    file.only(_PAPER_UNITS)
-    return {
-        key: published(file.quantity(key, unit), "as the paper states it")
-        for key, unit in _PAPER_UNITS.items()
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Figure):
-        return value.as_dict()
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return value
+    mid, _ = limits(at(inputs, "mid"))
+    drawn, rates = limits(draw(inputs, n, seed))
+    drawn, rates = np.broadcast_arrays(np.atleast_1d(drawn), np.atleast_1d(rates))
+    order = np.argsort(rates)
+    ends = [int(drawn[order[len(order) * p // 100]]) for p in (5, 95)]
+    counts = Counter(drawn.tolist())
+    return Bottleneck(
+        low=names[ends[0]],
+        mid=names[int(mid)],
+        high=names[ends[1]],
+        shares={names[i]: counts[i] / len(drawn) for i in sorted(counts)},
+        tag=rate.tag,
+    )

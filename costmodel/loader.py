@@ -6,7 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hnlpu.costmodel.quantity import CONFIDENCES, UNITS, Quantity
+from hnlpu.costmodel.quantity import CONFIDENCES, Quantity
+from hnlpu.costmodel.units import is_unit, same_dimension
 from hnlpu.errors import HnlpuError
 
 __all__ = ["DataFile"]
@@ -101,7 +102,8 @@ class DataFile:
         return found
 
     def quantity(self, key: str, unit: str) -> Quantity:
-        """The number at ``key``, which must carry ``unit``, a range, a source and a confidence."""
+        """The number at ``key``: its unit measures what ``unit`` does, and it has a range, a source and a
+        confidence. It keeps the unit it is written in; no number of this model is negative."""
         table = self.table(key)
         for field in _FIELDS:
             if field not in table:
@@ -112,20 +114,24 @@ class DataFile:
             if not isinstance(table[field], int | float) or isinstance(table[field], bool):
                 raise self.error(f"{key}.{field}", "not a number", repr(table[field]),
                                  "write a number")  # fmt: skip
+            if table[field] < 0:
+                raise self.error(f"{key}.{field}", "a negative number", repr(table[field]),
+                                 "every number of this file is zero or more")  # fmt: skip
         for field in ("unit", "source", "confidence"):
             self.text(f"{key}.{field}")
-        if table["unit"] not in UNITS:
+        if not is_unit(table["unit"]):
             raise self.error(f"{key}.unit", "unknown unit", repr(table["unit"]),
                              f"use {unit!r}")  # fmt: skip
-        if table["unit"] != unit:
-            raise self.error(f"{key}.unit", "wrong unit", repr(table["unit"]), f"use {unit!r}")
+        if not same_dimension(table["unit"], unit):
+            raise self.error(f"{key}.unit", "wrong unit", repr(table["unit"]),
+                             f"use {unit!r} or a multiple of it")  # fmt: skip
         if table["confidence"] not in CONFIDENCES:
             raise self.error(f"{key}.confidence", "unknown confidence", repr(table["confidence"]),
                              f"use one of {', '.join(CONFIDENCES)}")  # fmt: skip
         try:
             return Quantity(
                 value=float(table["value"]),
-                unit=unit,
+                unit=table["unit"],
                 low=float(table["low"]),
                 high=float(table["high"]),
                 source=table["source"],

@@ -1,24 +1,25 @@
-"""Masks: which of the stack carry weights, and what the shared and the per-chip ones cost.
+"""Masks of a node: the layer list, and what share of its price carries weights under an architecture.
 
-The unit is the price of one DUV mask. With U units in a full set and w units of masks that carry
-weights, a full set costing F:
-
-    shared = F (U - w) / U,   per chip = F w / U,   respin = chips x per chip
+The unit of price is one DUV mask. What the shares cost is in ``costmodel/engineering.py``.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from hnlpu.costmodel.inputs import Inputs
 from hnlpu.costmodel.loader import DataFile
-from hnlpu.costmodel.quantity import Figure, Quantity, Ranged, combine
+from hnlpu.costmodel.quantity import Quantity
 from hnlpu.errors import HnlpuError
 
-__all__ = ["MaskCost", "MaskLayer", "MaskStack", "load_masks", "mask_cost"]
+__all__ = ["ARCHITECTURES", "MaskLayer", "MaskStack", "load_masks"]
+
+#: Architectures of the arrays, and the list of a node's masks that carry their weights.
+ARCHITECTURES = {"taps": "taps", "paper": "regions", "merged": "regions"}
 
 
 @dataclass(frozen=True, slots=True)
 class MaskLayer:
-    """One mask, or one of a group of like masks."""
+    """One mask, or one of a group of like masks; ``kind`` is ``duv`` or ``euv``."""
 
     name: str
     kind: str
@@ -26,14 +27,14 @@ class MaskLayer:
 
 @dataclass(frozen=True, slots=True)
 class MaskStack:
-    """Every mask of the process, and those that carry weights under each architecture."""
+    """Every mask of a node, and those that carry weights."""
 
+    node: str
     layers: tuple[MaskLayer, ...]
-    full_set: Quantity
-    euv_weight: Quantity
     weight_masks: dict[str, tuple[str, ...]]
-    confidence: dict[str, str]
+    euv_weight: Quantity
     source: str
+    confidence: str
 
     def units(self, names: tuple[str, ...] | None = None) -> float:
         """Price of the named masks, or of all, in DUV masks."""
@@ -41,53 +42,45 @@ class MaskStack:
         n_euv = sum(layer.kind == "euv" for layer in chosen)
         return len(chosen) - n_euv + n_euv * self.euv_weight.value
 
-    def weight_units(self, architecture: str) -> float:
-        """Price of the masks that carry weights, in DUV masks."""
-        if architecture not in self.weight_masks:
+    def inputs(self, architecture: str) -> Inputs:
+        """``mask_units`` and ``weight_mask_units``.
+
+        Raises
+        ------
+        HnlpuError
+            Unknown architecture.
+        """
+        if architecture not in ARCHITECTURES:
             raise HnlpuError(
                 "unknown architecture",
                 where="architecture",
                 got=repr(architecture),
-                do=f"choose one of {', '.join(self.weight_masks)}",
+                do=f"choose one of {', '.join(ARCHITECTURES)}",
             )
-        return self.units(self.weight_masks[architecture])
+        carriers = self.weight_masks[ARCHITECTURES[architecture]]
+        source = f"{self.source}; under {architecture} weights are in {', '.join(carriers)}"
+
+        def units(value: float) -> Quantity:
+            return Quantity(value, "mask", value, value, source, self.confidence)
+
+        return {"mask_units": units(self.units()), "weight_mask_units": units(self.units(carriers))}
 
 
-@dataclass(frozen=True, slots=True)
-class MaskCost:
-    """Mask cost of a system in one accounting.
-
-    Attributes
-    ----------
-    shared : Figure
-        Masks that are the same for every chip and every set of weights.
-    per_chip : Figure
-        Masks of one chip's weights.
-    total : Figure
-        First system: shared, and per-chip masks for every chip.
-    respin : Figure
-        New weights over the same base.
-    """
-
-    architecture: str
-    n_masks: int
-    n_weight_masks: int
-    shared: Figure
-    per_chip: Figure
-    total: Figure
-    respin: Figure
-
-
-def load_masks(path: Path | None = None) -> MaskStack:
-    """Read ``masks.toml``; HnlpuError names the file and key of a bad entry."""
+def load_masks(node: str, path: Path | None = None) -> MaskStack:
+    """Masks of ``node`` from ``masks.toml``; HnlpuError names the file and key of a bad entry."""
     file = DataFile("masks.toml", path)
-    file.only(("source", "layers", "full_set", "euv_weight", "architectures"))
+    nodes = tuple(name for name in file.names() if name != "euv_weight")
+    if node not in nodes:
+        raise HnlpuError("unknown node", where=f"{file.name}", got=repr(node),
+                         do=f"known are {', '.join(nodes)}")  # fmt: skip
+    lists = tuple(dict.fromkeys(ARCHITECTURES.values()))
+    file.only(("source", "confidence", "layers", *lists), node)
     layers = []
-    groups = file.get("layers")
+    groups = file.get(f"{node}.layers")
     if not isinstance(groups, list):
-        raise file.error("layers", "not a list", repr(groups), "write [[layers]] tables")
+        raise file.error(f"{node}.layers", "not a list", repr(groups), "write a list of groups")
     for index, group in enumerate(groups):
-        key = f"layers[{index}]"
+        key = f"{node}.layers[{index}]"
         if not isinstance(group, dict) or set(group) != {"names", "kind", "count"}:
             raise file.error(key, "incomplete group", repr(group), "give names, kind and count")
         names, kind, count = group["names"], group["kind"], group["count"]
@@ -100,46 +93,18 @@ def load_masks(path: Path | None = None) -> MaskStack:
         else:
             raise file.error(key, "names and count differ", f"{names!r} and {count!r}",
                              "name every mask, or the group once")  # fmt: skip
-    weight_masks, confidence = {}, {}
-    for name in file.names("architectures"):
-        key = f"architectures.{name}"
-        file.only(("weight_masks", "source", "confidence"), key)
-        file.text(f"{key}.source")
-        weight_masks[name] = file.texts(f"{key}.weight_masks")
-        confidence[name] = file.text(f"{key}.confidence")
+    weight_masks = {}
+    for name in lists:
+        weight_masks[name] = file.texts(f"{node}.{name}")
         unknown = set(weight_masks[name]) - {layer.name for layer in layers}
         if unknown:
-            raise file.error(f"{key}.weight_masks", "no such mask", min(unknown),
-                             "use the names of [[layers]]")  # fmt: skip
+            raise file.error(f"{node}.{name}", "no such mask", min(unknown),
+                             "use the names of layers")  # fmt: skip
     return MaskStack(
+        node=node,
         layers=tuple(layers),
-        full_set=file.quantity("full_set", "USD"),
-        euv_weight=file.quantity("euv_weight", "1"),
         weight_masks=weight_masks,
-        confidence=confidence,
-        source=file.text("source"),
-    )
-
-
-def mask_cost(stack: MaskStack, architecture: str, chips: Ranged) -> MaskCost:
-    """Cost of the masks of a system of ``chips`` chips, each with weights of its own."""
-    total, weights = stack.units(), stack.weight_units(architecture)
-    tag = "assumed" if stack.confidence[architecture] == "assumed" else None
-    shares = f"{weights:g} of {total:g} DUV-mask units carry weights"
-
-    def figure(formula: str, units_shared: float, units_per_chip: float, *inputs: Ranged) -> Figure:
-        def cost(full_set: float, n_chips: float = 1.0) -> float:
-            return full_set * (units_shared + units_per_chip * n_chips) / total
-
-        note = f"{formula}; {shares}"
-        return combine(cost, stack.full_set, *inputs, unit="USD", note=note, tag=tag)
-
-    return MaskCost(
-        architecture=architecture,
-        n_masks=len(stack.layers),
-        n_weight_masks=len(stack.weight_masks[architecture]),
-        shared=figure("full set x shared units / all units", total - weights, 0.0),
-        per_chip=figure("full set x weight units / all units", 0.0, weights),
-        total=figure("shared + chips x per chip", total - weights, weights, chips),
-        respin=figure("chips x per chip", 0.0, weights, chips),
+        euv_weight=file.quantity("euv_weight", "mask"),
+        source=file.text(f"{node}.source"),
+        confidence=file.text(f"{node}.confidence"),
     )

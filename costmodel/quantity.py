@@ -1,73 +1,38 @@
 """A number with its unit, range, source and confidence, and the figures computed from such numbers.
 
-Range arithmetic has one rule. A formula that is monotone in each of its inputs takes its extremes
-at the corners of the box of inputs, so :func:`combine` evaluates every corner:
-
-    low = min over corners f,   mid = f(mid, mid, ...),   high = max over corners f
-
-Inputs are treated as independent: a range is an outer bound and never claims a correlation.
+An input's range is a prior; ``costmodel/uncertainty.py`` draws from it. A figure's ``mid`` is the formula at the
+inputs' middle, ``low`` and ``high`` are the 5th and 95th percentile of the draws (or ``mid`` where that lies
+outside), ``median`` the 50th.
 
 Contract (checked by ``tests/costmodel/test_quantity.py``): low <= mid <= high, and the tag of a
 result is never better than that of its weakest input.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
-from math import isfinite
-from typing import TypeAlias
+from math import isfinite, isinf, isnan
 
-__all__ = [
-    "CONFIDENCES",
-    "UNITS",
-    "Figure",
-    "Quantity",
-    "combine",
-    "exact",
-    "published",
-    "scenario",
-]
+from hnlpu.costmodel.units import coherent, is_unit
+
+__all__ = ["CONFIDENCES", "Figure", "Quantity", "weakest"]
 
 #: From best to worst evidence; also the tags of results.
 CONFIDENCES = ("measured", "derived", "published", "calibrated", "assumed")
 
-#: Units the data files may use. A unit is text: conversion happens in named formulas only.
-UNITS = frozenset(
-    {
-        "1",
-        "B",
-        "GB/s",
-        "GHz",
-        "MB",
-        "Mtransistor/mm2",
-        "TB/s",
-        "USD",
-        "W",
-        "byte/weight",
-        "chips",
-        "cycles",
-        "elements/cycle",
-        "heads/cycle",
-        "mm2",
-        "ns",
-        "s",
-        "tokens/J",
-        "tokens/s",
-        "transistors/weight",
-        "um2",
-        "um2/weight",
-        "weights",
-    }
-)
+
+def weakest(tags: Iterable[str]) -> str:
+    """Tag of a figure computed from inputs of ``tags``: at best derived, whatever it is computed from."""
+    worst = max((CONFIDENCES.index(tag) for tag in tags), default=0)
+    return CONFIDENCES[worst] if CONFIDENCES[worst] in ("calibrated", "assumed") else "derived"
 
 
 def _check(low: float, mid: float, high: float, unit: str, tag: str) -> None:
-    if unit not in UNITS:
-        raise ValueError(f"unit {unit!r} is unknown; known are {', '.join(sorted(UNITS))}")
+    if not is_unit(unit):
+        raise ValueError(f"unit {unit!r} is unknown")
     if tag not in CONFIDENCES:
         raise ValueError(f"confidence {tag!r} is not one of {', '.join(CONFIDENCES)}")
-    if not all(isfinite(number) for number in (low, mid, high)):
-        raise ValueError(f"{low}, {mid}, {high}: low, value and high must be finite")
+    if any(isnan(number) for number in (low, mid, high)):
+        raise ValueError(f"{low}, {mid}, {high}: not numbers")
     if not low <= mid <= high:
         raise ValueError(f"low {low}, value {mid}, high {high} are out of order")
 
@@ -85,6 +50,8 @@ class Quantity:
 
     def __post_init__(self) -> None:
         _check(self.low, self.value, self.high, self.unit, self.confidence)
+        if not all(isfinite(number) for number in (self.low, self.value, self.high)):
+            raise ValueError(f"{self.low}, {self.value}, {self.high}: must be finite")
         if not self.source.strip():
             raise ValueError("source is empty: say where the number comes from")
 
@@ -100,10 +67,21 @@ class Quantity:
     def sources(self) -> tuple[str, ...]:
         return (self.source,)
 
+    def in_coherent_units(self) -> tuple[float, float, float]:
+        """Low, value and high as formulas take them (``costmodel/units.py``)."""
+        scale = coherent(self.unit)
+        return self.low * scale, self.value * scale, self.high * scale
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A result: its range, unit and tag, the formula behind it and the sources of its inputs."""
+    """A result: its range, unit and tag, the formula behind it and the sources of its inputs.
+
+    Attributes
+    ----------
+    low, mid, high, median : float
+        Infinite where the figure is never reached, as a break-even can be.
+    """
 
     low: float
     mid: float
@@ -112,82 +90,33 @@ class Figure:
     tag: str
     note: str
     sources: tuple[str, ...] = ()
+    median: float | None = None
 
     def __post_init__(self) -> None:
         _check(self.low, self.mid, self.high, self.unit, self.tag)
 
-    def as_dict(self) -> dict[str, float | str]:
-        """Stable keys for JSON; ``source`` joins the sources of the inputs."""
+    def in_unit(self, unit: str) -> "Figure":
+        """The same figure in another unit of its dimension."""
+        scale = coherent(self.unit) / coherent(unit)
+        median = None if self.median is None else self.median * scale
+        return Figure(
+            self.low * scale, self.mid * scale, self.high * scale, unit, self.tag, self.note,
+            self.sources, median,
+        )  # fmt: skip
+
+    def as_dict(self) -> dict[str, float | str | None]:
+        """Stable keys for JSON; an infinite number is null; ``source`` joins the sources of the inputs."""
+
+        def plain(number: float | None) -> float | None:
+            return None if number is None or isinf(number) else number
+
         return {
-            "low": self.low,
-            "mid": self.mid,
-            "high": self.high,
+            "low": plain(self.low),
+            "mid": plain(self.mid),
+            "high": plain(self.high),
+            "median": plain(self.median),
             "unit": self.unit,
             "tag": self.tag,
             "note": self.note,
             "source": "; ".join(self.sources),
         }
-
-
-Ranged: TypeAlias = Quantity | Figure
-
-
-def combine(
-    formula: Callable[..., float], *inputs: Ranged, unit: str, note: str, tag: str | None = None
-) -> Figure:
-    """Evaluate ``formula``, monotone in each input, over the corners of the inputs' ranges.
-
-    Parameters
-    ----------
-    formula : callable
-        Takes one float per input, in order.
-    inputs : Quantity or Figure
-    unit, note : str
-        Unit of the result and the formula in words.
-    tag : str, optional
-        Overrides the tag, which otherwise is that of the weakest input.
-    """
-    ends = [sorted({item.low, item.high}) for item in inputs]
-    mid = formula(*(item.mid for item in inputs))
-    values = [mid, *(formula(*corner) for corner in product(*ends))]
-    return Figure(
-        min(values), mid, max(values), unit, tag or _weakest(inputs), note, _sources(inputs)
-    )
-
-
-def scenario(
-    values: Sequence[float],
-    inputs: Sequence[Ranged],
-    *,
-    unit: str,
-    note: str,
-    tag: str | None = None,
-) -> Figure:
-    """Figure of three coherent scenarios, the middle one in the middle of ``values``."""
-    _, mid, _ = values
-    return Figure(
-        min(values), mid, max(values), unit, tag or _weakest(inputs), note, _sources(inputs)
-    )
-
-
-def exact(value: float, unit: str, tag: str, note: str) -> Figure:
-    """Figure without a range: a count."""
-    return Figure(value, value, value, unit, tag, note)
-
-
-def published(quantity: Quantity, note: str) -> Figure:
-    """A data file's number shown as a figure."""
-    return Figure(
-        quantity.low, quantity.value, quantity.high, quantity.unit, quantity.confidence, note,
-        quantity.sources,
-    )  # fmt: skip
-
-
-def _weakest(inputs: Sequence[Ranged]) -> str:
-    """A computed result is at best derived, whatever it is computed from."""
-    worst = max((CONFIDENCES.index(item.tag) for item in inputs), default=0)
-    return CONFIDENCES[worst] if CONFIDENCES[worst] in ("calibrated", "assumed") else "derived"
-
-
-def _sources(inputs: Sequence[Ranged]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(source for item in inputs for source in item.sources))

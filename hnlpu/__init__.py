@@ -8,7 +8,7 @@ The functions behind the command line are here too::
     hnlpu.verify("bundle")["mismatches"]
     hnlpu.verify_chip("bundle")["mismatches"]
     hnlpu.evaluate("checkpoint")["rows"]
-    hnlpu.estimate("bundle")["chips"]
+    hnlpu.estimate("bundle").headline["chips"].mid
     hnlpu.write_report("bundle", "report")
 """
 
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hnlpu.demonstration import demo
-    from hnlpu.estimation import estimate, estimate_preset
+    from hnlpu.estimation import EstimateOptions, estimate
     from hnlpu.evaluation import EvaluateOptions, evaluate
     from hnlpu.exploration import ExploreOptions, explore
     from hnlpu.generator import GenerateOptions, generate
     from hnlpu.inspection import inspect
     from hnlpu.reports.report import write_report
+    from hnlpu.reproduction import reproduce
     from hnlpu.requantization import quantize
     from hnlpu.session import run
     from hnlpu.verification.chip import verify_chip
@@ -32,18 +33,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "EstimateOptions",
     "EvaluateOptions",
     "ExploreOptions",
     "GenerateOptions",
     "demo",
     "estimate",
-    "estimate_preset",
     "evaluate",
     "explore",
     "generate",
     "inspect",
     "quantize",
     "readback",
+    "reproduce",
     "run",
     "verify",
     "verify_chip",
@@ -56,18 +58,19 @@ if not Path(__file__).with_name("rtl").is_dir() and (_checkout / "rtl" / "__init
     __path__.append(str(_checkout))
 
 _HOME = {
+    "EstimateOptions": "hnlpu.estimation",
     "EvaluateOptions": "hnlpu.evaluation",
     "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
     "demo": "hnlpu.demonstration",
     "estimate": "hnlpu.estimation",
-    "estimate_preset": "hnlpu.estimation",
     "evaluate": "hnlpu.evaluation",
     "explore": "hnlpu.exploration",
     "generate": "hnlpu.generator",
     "inspect": "hnlpu.inspection",
     "quantize": "hnlpu.requantization",
     "readback": "hnlpu.verification.readback",
+    "reproduce": "hnlpu.reproduction",
     "run": "hnlpu.session",
     "verify": "hnlpu.verification.verify",
     "verify_chip": "hnlpu.verification.chip",

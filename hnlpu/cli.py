@@ -30,7 +30,8 @@ typical use:
   hnlpu run DIR --prompt TEXT -n 40            the chip goes on from a prompt, on Verilator
   hnlpu evaluate CKPT | DIR                    distance to floating point, text, exact answers
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
-  hnlpu estimate DIR | --model gpt-oss-120b    transistors, area, masks, speed, energy
+  hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
+  hnlpu reproduce                              the paper's numbers, published and recomputed
   hnlpu report DIR -o OUT                      one HTML page of it all
 
 CKPT is a Hugging Face folder, or with the extra [hub] a repository id. Every verb has --json and --help.
@@ -89,6 +90,34 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--phases", type=int, default=phases, metavar="T", help="inputs that share a port (3)"
         )
+
+    def costs(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("source", nargs="?", help="bundle, checkpoint folder, or config.json")
+        sub.add_argument("--model", metavar="NAME", help="a named model, e.g. gpt-oss-120b")
+        sub.add_argument(
+            "--node", default="5nm", metavar="N", help="130nm, 28nm, 16nm, 7nm, 5nm (default), 3nm"
+        )
+        sub.add_argument("--volume", type=int, metavar="N", help="systems that are built (50)")
+        sub.add_argument(
+            "--workload", metavar="W",
+            help="full (default), serving, single, long; or PROMPT,OUTPUT,CONCURRENCY",
+        )  # fmt: skip
+        sub.add_argument("--chips", type=int, metavar="N", help="chips of a system, not the fewest")
+        sub.add_argument(
+            "--yield", dest="yield_model", default="murphy", metavar="LAW",
+            help="murphy (default), poisson, negative-binomial",
+        )  # fmt: skip
+        sub.add_argument(
+            "--accelerator", default="h100", metavar="NAME",
+            help="what cost and carbon are compared with (h100)",
+        )  # fmt: skip
+        sub.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE",
+            help="another value of an input, in its unit; KEY=LOW:HIGH or LOW:VALUE:HIGH for a range",
+        )  # fmt: skip
+        widths(sub)
+        sub.add_argument("--draws", type=int, default=2000, metavar="N", help="Monte Carlo (2000)")
+        sub.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 
     def numerics(sub: argparse.ArgumentParser, *, own: bool = False) -> None:
         """``own``: what is not given is the bundle's."""
@@ -343,15 +372,29 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_argument("--seed", type=int, default=0, help="of weights and vectors (0)")
     explore.add_argument("-o", "--out", metavar="DIR", help="also write explore.json and a chart")
     explore.add_argument("--force", action="store_true", help="replace what is in DIR")
+    reproduce = verb(
+        "reproduce",
+        verbs.reproduce,
+        "every number of the HNLPU paper beside the one its own formulas give",
+        "Exit code 1 if a number that should reproduce does not; not with --set.",
+    )
+    reproduce.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="another value of an input, in its unit; KEY=LOW:HIGH for the ends of a range",
+    )  # fmt: skip
+    reproduce.add_argument("--csv", action="store_true", help="CSV on stdout")
+    reproduce.add_argument("--inputs", action="store_true", help="list the inputs instead")
     estimate = verb(
         "estimate",
         verbs.estimate,
-        "transistors, area, masks, speed and energy, beside GPUs",
-        "Counts the cells of the bases with Yosys; every figure with its range and tag.",
+        "area, cost, speed, energy and carbon, in paper and consistent mode, beside GPUs",
+        "Every figure with its range (5th to 95th percentile) and tag. --set changes any input; --json lists them all.",
     )
-    estimate.add_argument("source", nargs="?", help="bundle, checkpoint folder, or config.json")
-    estimate.add_argument("--model", metavar="NAME", help="a named model, e.g. gpt-oss-120b")
-    widths(estimate)
+    costs(estimate)
+    estimate.add_argument(
+        "--mode", choices=("both", "paper", "consistent"), default="both",
+        help="whose assumptions: the paper's, one consistent set, or both (default)",
+    )  # fmt: skip
     estimate.add_argument("--all", action="store_true", help="every figure, not the headline only")
     report = verb(
         "report", verbs.report, "write one HTML page, with JSON, CSV and PNG, of a bundle"

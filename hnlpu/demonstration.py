@@ -48,7 +48,7 @@ def demo(
         "inspect": inspected["totals"],
         "readback": {key: value for key, value in read.items() if key != "tensors"},
         "verify": verified,
-        "estimate": estimated,
+        "estimate": estimated.as_dict(),
         "bundle": str(bundle),
         "page": str(report / "index.html"),
         "seconds": round(time.monotonic() - started, 1),

@@ -1,8 +1,8 @@
-"""Estimate: count the silicon of every array of a model and hand it to the cost model."""
+"""Estimate: the silicon of every array of a model, counted or measured before, handed to the cost model."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hnlpu.alignment import align
 from hnlpu.architecture import plan_from_dict
@@ -10,54 +10,102 @@ from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.checkpoint import open_checkpoint
 from hnlpu.codebook import E2M1
+from hnlpu.costmodel.consistent import DEFAULT_NODE, Design
+from hnlpu.costmodel.estimate import Estimate
 from hnlpu.costmodel.estimate import estimate as cost
-from hnlpu.costmodel.presets import preset
+from hnlpu.costmodel.measured import TapsKey, load_measured
+from hnlpu.costmodel.presets import outline_preset
+from hnlpu.costmodel.workload import DEFAULT_WORKLOAD, Workload, parse_workload
+from hnlpu.errors import HnlpuError
 from hnlpu.families import find_tensors
 from hnlpu.matrices import load_matrix
-from hnlpu.model import ModelShape, model_from_dict, read_model_shape
+from hnlpu.model import model_from_dict
+from hnlpu.outline import ModelOutline, outline_of, read_outline
 from hnlpu.progress import Progress, Silent
-from hnlpu.rtl.synthesis import count_base
+from hnlpu.rtl.synthesis import count_rows
 from hnlpu.selection import BaseOptions, taps_base
+from hnlpu.silicon import ArraySilicon, BaseCount
+from hnlpu.taps import TapsPlan
 from hnlpu.weights import BLOCK
 
-__all__ = ["estimate", "estimate_preset"]
+__all__ = ["EstimateOptions", "estimate"]
 
 #: Exponent values per row where no weights are at hand: the base of DESIGN.md's MXFP4 figures.
 _EXPONENT_VALUES = 4
 
 
-def estimate(
-    source: str | Path,
-    *,
-    activation_bits: int = 8,
-    phases: int = 3,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Estimate a bundle, a checkpoint, or a folder (or file) with a ``config.json`` alone.
+@dataclass(frozen=True, slots=True)
+class EstimateOptions:
+    """What is estimated of a model.
 
-    A bundle is estimated with its own bases, and ``estimate.json`` is written into it. A checkpoint gets
-    the bases ``generate`` would choose; a bare configuration, bases with 4 exponent values per row.
+    Attributes
+    ----------
+    node, yield_model, chips, accelerator
+        See :class:`hnlpu.costmodel.consistent.Design`.
+    workload : str or None
+        Name or ``PROMPT,OUTPUT,CONCURRENCY``; None takes the default, cut to the model's context.
+    activation_bits, phases : int
+        Of the tap crossbar, where the source is no bundle.
+    settings : tuple of str
+        Inputs changed by ``KEY=VALUE``.
+    draws, seed : int
+        Of the Monte Carlo.
+    """
+
+    node: str = DEFAULT_NODE
+    yield_model: str = "murphy"
+    chips: int | None = None
+    accelerator: str = "h100"
+    workload: str | None = None
+    activation_bits: int = 8
+    phases: int = 3
+    settings: tuple[str, ...] = ()
+    draws: int = 2000
+    seed: int = 0
+
+
+def estimate(
+    source: str | Path | None = None,
+    *,
+    model: str | None = None,
+    options: EstimateOptions = EstimateOptions(),
+    progress: Progress | None = None,
+) -> Estimate:
+    """Estimate a bundle, a checkpoint, a folder (or file) with a ``config.json`` alone, or a named ``model``.
+
+    A bundle is estimated with its own bases, and ``estimate.json`` is written into it. A checkpoint gets the bases
+    ``generate`` would choose; a configuration or a named model, bases with 4 exponent values per row. A count comes
+    from ``measured.toml`` where that holds the base, else from yosys.
 
     Raises
     ------
     HnlpuError
-        Neither of these, or unsound.
+        None of these, or unsound; an option that names nothing; a design or a workload that does not fit.
     """
-    path = Path(source)
     show = progress or Silent()
+    if (source is None) == (model is None):
+        raise HnlpuError(
+            "name one model",
+            where="estimate",
+            got="nothing" if model is None else "a source and a named model",
+            do="give a bundle, checkpoint or config.json, or --model gpt-oss-120b",
+        )
+    if model is not None:
+        outline = outline_preset(model)
+        return _estimate(outline, _bases(outline, options), options, show)
+    path = Path(str(source))
     if (path / "manifest.json").is_file():
         manifest = read_manifest(path)
         plans = [plan_from_dict(base["parameters"]) for base in manifest["bases"]]
-        shape = model_from_dict(manifest["model"])
-        result = _estimate(shape, plans, show)
-        write_json(path / "estimate.json", result)
+        outline = outline_of(model_from_dict(manifest["model"]))
+        result = _estimate(outline, plans, options, show)
+        write_json(path / "estimate.json", result.as_dict())
         return result
-    options = BaseOptions(activation_bits=activation_bits, phases=phases)
     config = path if path.is_file() else path / "config.json"
     if config.is_file() and not list(config.parent.glob("*.safetensors")):
-        shape = read_model_shape(config)
-        return _estimate(shape, _bases(shape, options), show)
-    checkpoint = open_checkpoint(path if path.exists() else source)
+        outline = read_outline(config)
+        return _estimate(outline, _bases(outline, options), options, show)
+    checkpoint = open_checkpoint(path if path.exists() else str(source))
     spreads: dict[tuple[int, int], int] = {}
     matrices = find_tensors(checkpoint).matrices
     for i, matrix in enumerate(matrices):
@@ -67,50 +115,88 @@ def estimate(
         spreads[size] = max(spread, spreads.get(size, 0))
     show("read", len(matrices), len(matrices))
     values = {size: 1 << spread.bit_length() for size, spread in spreads.items()}
-    return _estimate(checkpoint.shape, _bases(checkpoint.shape, options, values), show)
+    outline = outline_of(checkpoint.shape)
+    return _estimate(outline, _bases(outline, options, values), options, show)
 
 
-def estimate_preset(
-    name: str, *, activation_bits: int = 8, phases: int = 3, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Estimate a named model, with 4 exponent values per row.
-
-    Raises
-    ------
-    HnlpuError
-        Unknown name; the message lists the known ones.
-    """
-    shape = preset(name)
-    options = BaseOptions(activation_bits=activation_bits, phases=phases)
-    return _estimate(shape, _bases(shape, options), progress or Silent())
+def workload_for(outline: ModelOutline, text: str | None) -> Workload:
+    """The workload a user names, or the default cut to the model's context."""
+    if text is not None:
+        return parse_workload(text)
+    usual = parse_workload(DEFAULT_WORKLOAD)
+    half = outline.max_context // 2
+    if usual.context <= outline.max_context:
+        return usual
+    return replace(
+        usual,
+        name=f"{usual.name}, cut to the model's context",
+        prompt_tokens=min(usual.prompt_tokens, half),
+        output_tokens=min(usual.output_tokens, half),
+    )
 
 
 def _bases(
-    shape: ModelShape,
-    options: BaseOptions,
+    outline: ModelOutline,
+    options: EstimateOptions,
     exponent_values: Mapping[tuple[int, int], int] | None = None,
 ) -> list[ArrayPlan]:
     """A base for every array shape of a model."""
     known = exponent_values or {}
+    base = BaseOptions(activation_bits=options.activation_bits, phases=options.phases)
     return [
         taps_base(
             size,
-            options,
+            base,
             exponent_values=known.get(size, _EXPONENT_VALUES),
             magnitudes=E2M1.magnitudes,
             block=BLOCK,
         )
-        for size in sorted({(linear.n_rows, linear.n_columns) for linear in shape.linears()})
+        for size in sorted({(linear.n_rows, linear.n_columns) for linear in outline.linears})
     ]
 
 
-def _estimate(shape: ModelShape, plans: Iterable[ArrayPlan], show: Progress) -> dict[str, Any]:
-    arrays = {}
+def _estimate(
+    outline: ModelOutline, plans: Iterable[ArrayPlan], options: EstimateOptions, show: Progress
+) -> Estimate:
     todo = list(plans)
+    arrays: dict[tuple[int, int], ArraySilicon] = {}
+    counted: dict[ArrayPlan, BaseCount] = {}
     for i, plan in enumerate(todo):
         show("count cells", i, len(todo), plan.name)
-        arrays[plan.n_rows, plan.n_columns] = count_base(plan)
+        arrays[plan.n_rows, plan.n_columns] = _count(plan, counted)
     show("count cells", len(todo), len(todo))
-    result = cost(shape, arrays).as_dict()
-    result["bases"] = [plan.as_dict() for plan in todo]
-    return result
+    design = Design(
+        node=options.node,
+        architecture=todo[0].arch,
+        yield_model=options.yield_model,
+        chips=options.chips,
+        accelerator=options.accelerator,
+    )
+    return cost(
+        outline,
+        arrays,
+        workload_for(outline, options.workload),
+        design,
+        settings=options.settings,
+        draws=options.draws,
+        seed=options.seed,
+    )
+
+
+def _count(plan: ArrayPlan, counted: dict[ArrayPlan, BaseCount]) -> ArraySilicon:
+    """Silicon of a base: measured before, or counted by yosys once for every width of a row."""
+    key = TapsKey(plan.n_columns, plan.activation_bits, plan.phases, plan.exponent_values)
+    row = replace(plan, n_rows=1)
+    usual = TapsPlan(
+        1,
+        plan.n_columns,
+        activation_bits=plan.activation_bits,
+        phases=plan.phases,
+        exponent_values=plan.exponent_values,
+    )
+    known = load_measured().rows
+    if row == usual and key in known:
+        return known[key].array(plan.n_rows)
+    if row not in counted:
+        counted[row] = count_rows(plan)
+    return counted[row].array(plan.n_rows)

@@ -1,11 +1,11 @@
 """The shape of a language model, read from a Hugging Face ``config.json`` alone."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hnlpu.config import Config, layer_windows, read_config
 from hnlpu.errors import HnlpuError
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "RopeShape",
     "model_from_dict",
     "read_model_shape",
+    "shape_from_config",
 ]
 
 #: ``model_type`` of each supported family.
@@ -159,74 +160,24 @@ def read_model_shape(path: Path, *, name: str | None = None) -> ModelShape:
     HnlpuError
         Unreadable file, unknown architecture, rope type or activation, missing or impossible value.
     """
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HnlpuError(
-            "cannot read the model's configuration",
-            where=str(path),
-            got=error.strerror or str(error),
-            do="name a Hugging Face folder that holds config.json",
-        ) from error
-    except ValueError as error:
-        raise HnlpuError(
-            "not valid JSON", where=str(path), got=str(error), do="download config.json again"
-        ) from error
-    return _shape_of(config, where=str(path), name=name or path.resolve().parent.name)
+    return shape_from_config(
+        read_config(path), where=str(path), name=name or path.resolve().parent.name
+    )
 
 
-def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
-    if not isinstance(config, Mapping):
-        raise HnlpuError("not a model configuration", where=where, got=type(config).__name__,
-                         do="config.json must hold one object")  # fmt: skip
-    model_type = config.get("model_type")
-    if model_type not in FAMILIES:
-        raise HnlpuError(
-            "unknown architecture",
-            where=f"{where}: model_type",
-            got=repr(model_type),
-            do=f"supported are {', '.join(FAMILIES)}",
-        )
+def shape_from_config(config: Any, *, where: str, name: str) -> ModelShape:
+    """Shape of the model of a configuration that was read from ``where``."""
+    checked = Config(config, where)
+    model_type = checked.family(FAMILIES)
     _check_rope(config, where)
-
-    def integer(key: str, default: int | None = None, *, low: int = 1) -> int:
-        value = config.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value < 1 << 32:
-            raise HnlpuError(
-                "missing or impossible value",
-                where=f"{where}: {key}",
-                got=repr(value),
-                do=f"expected an integer of at least {low}",
-            )
-        return value
-
-    def number(key: str, default: float) -> float:
-        value = config.get(key, default)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-            raise HnlpuError(
-                "missing or impossible value",
-                where=f"{where}: {key}",
-                got=repr(value),
-                do="expected a positive number",
-            )
-        return float(value)
-
+    integer, number = checked.integer, checked.number
     is_moe = model_type == "gpt_oss"
     hidden, n_heads = integer("hidden_size"), integer("num_attention_heads")
     n_kv_heads = integer("num_key_value_heads", n_heads)
     n_experts = integer("num_local_experts") if is_moe else 0
     chosen = integer("num_experts_per_tok", config.get("experts_per_token")) if is_moe else 0
-    for small, large, keys in (
-        (n_kv_heads, n_heads, "num_key_value_heads and num_attention_heads"),
-        (chosen, n_experts, "num_experts_per_tok and num_local_experts"),
-    ):
-        if small > large or (keys.endswith("heads") and large % small):
-            raise HnlpuError(
-                "values do not fit each other",
-                where=f"{where}: {keys}",
-                got=f"{small} and {large}",
-                do="correct config.json",
-            )
+    checked.fit(n_kv_heads, n_heads, "num_key_value_heads and num_attention_heads", divides=True)
+    checked.fit(chosen, n_experts, "num_experts_per_tok and num_local_experts")
     if model_type == "llama" and config.get("hidden_act", "silu") != "silu":
         raise HnlpuError(
             "unsupported activation",
@@ -236,6 +187,7 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
         )
     window = integer("sliding_window") if config.get("sliding_window") is not None else None
     n_layers = integer("num_hidden_layers")
+    habit = ("sliding_attention", "full_attention") if is_moe else ("full_attention",)
     eos = config.get("eos_token_id")
     return ModelShape(
         name=name,
@@ -252,33 +204,13 @@ def _shape_of(config: Any, *, where: str, name: str) -> ModelShape:
         tied_embedding=bool(config.get("tie_word_embeddings", False)),
         max_context=integer("max_position_embeddings", 2048),
         sliding_window=window,
-        windows=_windows(config, where, n_layers, window, is_moe),
+        windows=layer_windows(checked, n_layers, window, habit),
         norm_epsilon=number("rms_norm_eps", 1e-5 if is_moe else 1e-6),
         rope=_rope(config, where, number),
         swiglu_limit=number("swiglu_limit", 7.0) if is_moe else None,
         bos_token=config.get("bos_token_id"),
         eos_tokens=() if eos is None else tuple(eos) if isinstance(eos, list) else (eos,),
     )
-
-
-def _windows(
-    config: Mapping[str, Any], where: str, n_layers: int, window: int | None, is_moe: bool
-) -> tuple[int | None, ...]:
-    """Window of every layer, from ``layer_types`` or the family's habit."""
-    kinds = {"sliding_attention": window, "full_attention": None}
-    types = config.get("layer_types")
-    if types is None:
-        default = ("sliding_attention", "full_attention") if is_moe else ("full_attention",)
-        types = [default[layer % len(default)] for layer in range(n_layers)]
-    bad = [kind for kind in types if kind not in kinds] if isinstance(types, list) else [types]
-    if bad or len(types) != n_layers or (window is None and "sliding_attention" in types):
-        raise HnlpuError(
-            "layer types do not fit the model",
-            where=f"{where}: layer_types",
-            got=repr(bad[0]) if bad else f"{len(types)} for {n_layers} layers, window {window}",
-            do="one of sliding_attention (with sliding_window) or full_attention per layer",
-        )
-    return tuple(kinds[kind] for kind in types)
 
 
 def _rope(config: Mapping[str, Any], where: str, number: Callable[..., float]) -> RopeShape:

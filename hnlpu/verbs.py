@@ -27,6 +27,7 @@ __all__ = [
     "quantize",
     "readback",
     "report",
+    "reproduce",
     "run",
     "verify",
 ]
@@ -398,44 +399,15 @@ def _print_text(text: dict[str, Any]) -> None:
 
 
 def estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
-    widths = {"activation_bits": args.activation_bits, "phases": args.phases}
-    if (args.source is None) == (args.model is None):
-        raise HnlpuError(
-            "name one model",
-            where="hnlpu estimate",
-            got="nothing" if args.model is None else "a folder and --model",
-            do="give a bundle, checkpoint or config.json, or --model gpt-oss-120b",
-        )
-    if args.model is not None:
-        result = hnlpu.estimate_preset(args.model, **widths, progress=show)
-    else:
-        result = hnlpu.estimate(args.source, **widths, progress=show)
-    if not args.json:
-        _print_estimate(result, details=args.all)
-    return result, 0
+    from hnlpu import cost_verbs
+
+    return cost_verbs.estimate(args, show)
 
 
-#: Parts of an estimate that only ``--all`` prints.
-_DETAILS = ("area_blocks_mm2", "power_blocks_w", "bottleneck", "paper", "baselines.wse3")
+def reproduce(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import cost_verbs
 
-
-def _print_estimate(result: dict[str, Any], *, details: bool) -> None:
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, dict) and {"low", "mid", "high", "unit", "tag"} <= value.keys():
-            show_line(f"{path:<44} {figure(value)}")
-        elif isinstance(value, dict):
-            for key, inner in value.items():
-                place = f"{path}.{key}" if path else key
-                if details or place not in _DETAILS:
-                    walk(inner, place)
-
-    walk({key: value for key, value in result.items() if key not in ("notes", "bases")}, "")
-    limits = result["bottleneck"]
-    show_line(f"bottleneck: {limits['pipelined']} pipelined, {limits['batch_1']} for one sequence")
-    for note in result["notes"]:
-        show_line(f"note: {note}")
-    for entry in result["contradictions"] if details else ():
-        show_line(f"the paper contradicts itself: {entry['text']} ({entry['source']})")
+    return cost_verbs.reproduce(args, show)
 
 
 def explore(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
@@ -512,7 +484,6 @@ def demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     if not args.json:
         read, verified, figures = result["readback"], result["verify"], result["estimate"]
         wrong = read["mismatches"] + read["missing"] + verified["mismatches"]
-        h100 = figures["baselines"]["h100"]
         show_line(
             f"\nweights hardwired       {read['weights']:,} (each read back from the Verilog)"
         )
@@ -524,16 +495,13 @@ def demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         intervals = sorted({entry["interval_cycles"] for entry in verified["by_base"]})
         cycles = " / ".join(map(str, intervals))
         show_line(f"cycles                  {cycles} per vector, {verified['cycles']:,} simulated")
-        show_line(f"transistors per weight  {figure(figures['transistors_per_weight']['total'])}")
-        show_line(f"die area                {figure(figures['die_area_mm2']['counted'])}")
-        show_line(f"mask NRE                {figure(figures['mask_nre_usd']['taps']['total'])}")
-        for mode in ("batch_1", "pipelined"):
-            show_line(f"tokens/s, {mode:<13} {figure(figures['tokens_per_s'][mode])}")
-            show_line(f"tokens/J, {mode:<13} {figure(figures['tokens_per_j'][mode])}")
-        for name, work in h100["workloads"].items():
-            for key, unit in (("tokens_per_s", "tokens/s"), ("tokens_per_j", "tokens/J")):
-                if key in work:
-                    show_line(f"H100 {unit}, {name:<18} {figure(work[key])}")
+        from hnlpu.costmodel.headline import HEADLINE
+
+        for key, item in HEADLINE.items():
+            show_line(f"{item.label:<23} {figure(figures[key])}")
+        h100 = figures["baselines"]["h100"]
+        show_line(f"cost beside an H100     {figure(h100['cost_advantage'])}")
+        show_line(f"energy beside an H100   {figure(h100['energy_advantage'])}")
         show_line(
             f"\n{'all checks passed' if result['ok'] else 'A CHECK FAILED'} in {result['seconds']} s"
         )

@@ -35,7 +35,7 @@ from hnlpu.errors import HnlpuError, MissingToolError
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.rtl.rows import row_component
-from hnlpu.silicon import PARTS, ArraySilicon
+from hnlpu.silicon import PARTS, ArraySilicon, BaseCount
 from hnlpu.taps import TapsPlan
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "cell_models",
     "count_base",
     "count_cells",
+    "count_rows",
     "load_cells",
     "main",
     "mapped_netlist",
@@ -343,6 +344,11 @@ def count_base(plan: ArrayPlan) -> ArraySilicon:
     HnlpuError
         Yosys failed, or left a cell that ``rtl/data/cells.toml`` does not hold.
     """
+    return count_rows(plan).array(plan.n_rows)
+
+
+def count_rows(plan: ArrayPlan) -> BaseCount:
+    """Transistors of one row of a base, and of what its rows share; raises as :func:`count_base`."""
     synthesis = _synthesise(replace(plan, n_rows=1))
 
     def total(prefix: str) -> int:
@@ -352,18 +358,21 @@ def count_base(plan: ArrayPlan) -> ArraySilicon:
     row = _row_parts(synthesis, row_module)
     gates = row.pop("gates", 0)
     source = synthesis.module("hn_source")
-    parts = {part: plan.n_rows * n for part, n in row.items()}
-    parts["source"] = plan.n_bundles * total(source)
-    parts["control"] = total("hn_sequencer_") + gates
-    assert parts.keys() <= set(PARTS)
-    return ArraySilicon(
-        n_rows=plan.n_rows,
+    shared = {
+        "source": plan.n_bundles * total(source),
+        "control": total("hn_sequencer_") + gates,
+    }
+    assert row.keys() <= set(PARTS) - shared.keys()
+    crossings = plan.n_bundles * plan.lines.n_lines * plan.phases
+    return BaseCount(
         n_columns=plan.n_columns,
-        transistors_by_part={part: parts.get(part, 0) for part in PARTS},
+        row_transistors=dict(row),
+        shared_transistors=shared,
+        row_flip_flops=_flip_flops(synthesis, row_module),
+        shared_flip_flops=plan.n_bundles * _flip_flops(synthesis, source),
+        row_crossings=crossings * plan.n_taps if isinstance(plan, TapsPlan) else 0,
         interval_cycles=plan.interval_cycles,
         latency_cycles=plan.latency_cycles,
-        n_flip_flops=plan.n_rows * _flip_flops(synthesis, row_module)
-        + plan.n_bundles * _flip_flops(synthesis, source),
     )
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hnlpu.costmodel.consistent import UNITS
+from hnlpu.costmodel.inputs import read_inputs
 from hnlpu.costmodel.loader import DataFile
-from hnlpu.costmodel.masks import load_masks
-from hnlpu.costmodel.presets import load_models, preset
-from hnlpu.costmodel.technology import BLOCKS, load_technology
 from hnlpu.errors import HnlpuError
 
 
@@ -26,35 +25,50 @@ def edited(tmp_path: Path, name: str, key: str, pattern: str, new: str) -> Path:
     return path
 
 
+def read(path: Path) -> None:
+    file = DataFile(path.name, path)
+    read_inputs(file, {key: UNITS[key] for key in DataFile(path.name).names()})
+
+
 @pytest.mark.parametrize(
     ("pattern", "new", "where"),
     [
-        (r"^source = .*\n", "", "clock.source"),
-        (r"^source = .*", 'source = " "', "clock.source"),
-        (r"^low = .*\n", "", "clock.low"),
-        (r"^confidence = .*\n", "", "clock.confidence"),
-        (r"^confidence = .*", 'confidence = "sure"', "clock.confidence"),
-        (r"^unit = .*", 'unit = "parsec"', "clock.unit"),
-        (r"^unit = .*", 'unit = "mm2"', "clock.unit"),
-        (r"^value = .*", 'value = "fast"', "clock.value"),
-        (r"^value = .*", "value = 99.0", "clock"),
-        (r"^value = .*", "value = 1.0\nvlaue = 1.0", "clock.vlaue"),
+        (r"^source = .*\n", "", "vex_depth.source"),
+        (r"^source = .*", 'source = " "', "vex_depth.source"),
+        (r"^low = .*\n", "", "vex_depth.low"),
+        (r"^low = .*", "low = -1.0", "vex_depth.low"),
+        (r"^confidence = .*\n", "", "vex_depth.confidence"),
+        (r"^confidence = .*", 'confidence = "sure"', "vex_depth.confidence"),
+        (r"^unit = .*", 'unit = "parsec"', "vex_depth.unit"),
+        (r"^unit = .*", 'unit = "mm2"', "vex_depth.unit"),
+        (r"^value = .*", 'value = "deep"', "vex_depth.value"),
+        (r"^value = .*", "value = 999.0", "vex_depth"),
+        (r"^value = .*", "value = 30.0\nvlaue = 30.0", "vex_depth.vlaue"),
     ],
 )
 def test_a_bad_entry_is_refused_by_file_and_key(
     tmp_path: Path, pattern: str, new: str, where: str
 ) -> None:
-    path = edited(tmp_path, "technology.toml", "clock", pattern, new)
+    path = edited(tmp_path, "technology.toml", "vex_depth", pattern, new)
     with pytest.raises(HnlpuError) as caught:
-        load_technology(path)
+        read(path)
     assert caught.value.where == f"{path}: {where}"
 
 
-def test_a_missing_and_an_unknown_entry_are_named(tmp_path: Path) -> None:
+def test_a_multiple_of_the_unit_is_read_and_kept(tmp_path: Path) -> None:
+    path = edited(tmp_path, "technology.toml", "reticle", r"^unit = .*", 'unit = "cm2/chip"')
+    inputs = read_inputs(
+        DataFile(path.name, path), {key: UNITS[key] for key in DataFile(path.name).names()}
+    )
+    assert inputs["reticle"].unit == "cm2/chip"
+    assert inputs["reticle"].in_coherent_units()[1] == pytest.approx(85800.0)
+
+
+def test_an_unknown_entry_is_named(tmp_path: Path) -> None:
     path = tmp_path / "technology.toml"
-    path.write_text(packaged("technology.toml").replace("[clock]", "[klock]"), encoding="utf-8")
-    with pytest.raises(HnlpuError, match="klock: unknown key"):
-        load_technology(path)
+    path.write_text(packaged("technology.toml").replace("[reticle]", "[retikle]"), encoding="utf-8")
+    with pytest.raises(HnlpuError, match="retikle: unknown key"):
+        read(path)
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
@@ -63,44 +77,3 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[")
     with pytest.raises(HnlpuError, match="not valid TOML"):
         DataFile("technology.toml", tmp_path / "bad.toml")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "where"),
-    [
-        ('["VIA8", "VIA9"]', '["VIA8", "VIA99"]', "architectures.taps.weight_masks"),
-        ("count = 10", "count = 9", "layers[2]"),
-        ('kind = "euv"', 'kind = "xuv"', "layers[0].kind"),
-    ],
-)
-def test_bad_mask_stacks_are_refused(tmp_path: Path, old: str, new: str, where: str) -> None:
-    path = tmp_path / "masks.toml"
-    path.write_text(packaged("masks.toml").replace(old, new), encoding="utf-8")
-    with pytest.raises(HnlpuError) as caught:
-        load_masks(path)
-    assert caught.value.where == f"{path}: {where}"
-
-
-def test_bad_models_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "models.toml"
-    path.write_text(packaged("models.toml").replace("hidden = 2880", "hidden = 0"))
-    with pytest.raises(HnlpuError, match="gpt-oss-20b.hidden"):
-        load_models(path)
-    with pytest.raises(HnlpuError, match="known are gpt-oss-20b, gpt-oss-120b"):
-        preset("gpt-5")
-
-
-def test_presets_have_the_published_size() -> None:
-    """Model card: 116.83 B and 20.91 B parameters, 5.13 B and 3.61 B of them active."""
-    large, small = preset("gpt-oss-120b"), preset("gpt-oss-20b")
-    embedding = large.vocab * large.hidden
-    assert large.n_hardwired_weights + embedding == pytest.approx(116.83e9, rel=1e-3)
-    assert small.n_hardwired_weights + embedding == pytest.approx(20.91e9, rel=1e-3)
-    assert large.n_active_weights == pytest.approx(5.13e9, rel=2e-3)
-    assert small.n_active_weights == pytest.approx(3.61e9, rel=2e-3)
-
-
-def test_table_1_sums_to_the_published_chip() -> None:
-    technology = load_technology()
-    assert sum(technology.block(name).area.value for name in BLOCKS) == pytest.approx(827.08)
-    assert sum(technology.block(name).power.value for name in BLOCKS) == pytest.approx(308.39)

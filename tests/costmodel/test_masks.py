@@ -1,48 +1,50 @@
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from importlib.resources import files
+from pathlib import Path
 
-from hnlpu.costmodel.masks import load_masks, mask_cost
-from hnlpu.costmodel.quantity import exact
+import pytest
+
+from hnlpu.costmodel.consistent import nodes
+from hnlpu.costmodel.masks import ARCHITECTURES, load_masks
 from hnlpu.errors import HnlpuError
 
-STACK = load_masks()
+STACK = load_masks("5nm")
 
 
-def test_the_stack_is_the_papers() -> None:
+def test_the_5_nm_stack_is_the_papers() -> None:
     assert len(STACK.layers) == 70
     assert sum(layer.kind == "euv" for layer in STACK.layers) == 12
-    assert STACK.units() == 130
-    assert STACK.weight_units("paper") == 10
-    assert STACK.weight_units("taps") == 2
+    assert STACK.inputs("paper")["mask_units"].value == 130
+    assert STACK.inputs("paper")["weight_mask_units"].value == 10
+    assert STACK.inputs("taps")["weight_mask_units"].value == 2
 
 
-def test_the_papers_accounting_gives_the_papers_dollars() -> None:
-    """Table 5 and Appendix B note 3, 16 chips."""
-    cost = mask_cost(STACK, "paper", exact(16, "chips", "published", ""))
-    assert [cost.shared.low, cost.shared.high] == pytest.approx([13.85e6, 27.69e6], rel=1e-3)
-    assert [cost.per_chip.low, cost.per_chip.high] == pytest.approx([1.15e6, 2.31e6], rel=4e-3)
-    assert [cost.respin.low, cost.respin.high] == pytest.approx([18.46e6, 36.92e6], rel=1e-3)
-    assert cost.total.high == pytest.approx(64.6e6, rel=1e-3)
-    assert cost.shared.tag == "derived"
+@pytest.mark.parametrize("node", nodes())
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_every_node_has_masks_for_every_architecture(node: str, architecture: str) -> None:
+    inputs = load_masks(node).inputs(architecture)
+    assert 0 < inputs["weight_mask_units"].value < inputs["mask_units"].value
 
 
-def test_two_via_masks_respin_at_a_fifth() -> None:
-    chips = exact(16, "chips", "published", "")
-    paper, taps = mask_cost(STACK, "paper", chips), mask_cost(STACK, "taps", chips)
-    assert paper.respin.mid / taps.respin.mid == pytest.approx(5)
-    assert taps.respin.tag == "assumed"
-    assert taps.n_weight_masks == 2
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(HnlpuError, match="choose one of taps, paper, merged"):
+        STACK.inputs("fpga")
+    with pytest.raises(HnlpuError, match="known are 5nm"):
+        load_masks("4nm")
 
 
-@given(st.integers(1, 500), st.sampled_from(sorted(STACK.weight_masks)))
-def test_parts_add_up_and_one_chip_is_one_set(n: int, architecture: str) -> None:
-    cost = mask_cost(STACK, architecture, exact(n, "chips", "measured", ""))
-    assert cost.total.mid == pytest.approx(cost.shared.mid + cost.respin.mid)
-    assert cost.respin.mid == pytest.approx(n * cost.per_chip.mid)
-    assert cost.shared.mid + cost.per_chip.mid == pytest.approx(STACK.full_set.value)
-
-
-def test_an_unknown_architecture_is_refused() -> None:
-    with pytest.raises(HnlpuError, match="choose one of paper, merged, taps"):
-        mask_cost(STACK, "fpga", exact(1, "chips", "measured", ""))
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('taps = ["VIA8", "VIA9"]', 'taps = ["VIA8", "VIA99"]', "5nm.taps"),
+        ("count = 10", "count = 9", "5nm.layers[2]"),
+        ('kind = "euv"', 'kind = "xuv"', "5nm.layers[0].kind"),
+        ("regions = [", "region = [", "5nm.region"),
+    ],
+)
+def test_bad_mask_stacks_are_refused(tmp_path: Path, old: str, new: str, where: str) -> None:
+    text = (files("hnlpu.costmodel") / "data" / "masks.toml").read_text(encoding="utf-8")
+    path = tmp_path / "masks.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(HnlpuError) as caught:
+        load_masks("5nm", path)
+    assert caught.value.where == f"{path}: {where}"
