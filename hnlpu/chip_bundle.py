@@ -47,6 +47,7 @@ def write_chip(folder: Path, plan: ChipPlan, chip: Chip) -> dict[str, Any]:
         "top": netlist.name,
         "context": plan.context,
         "sampler_slots": plan.slots,
+        "sequences": plan.sequences,
         "blocks": len(netlist.blocks),
         "streams": len(netlist.edges),
         "files": files,

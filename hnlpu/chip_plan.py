@@ -7,6 +7,7 @@ from typing import Any
 from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.errors import HnlpuError
+from hnlpu.host import MAX_SEQUENCES, MAX_VOCABULARY
 from hnlpu.model import ModelShape, model_from_dict
 from hnlpu.numerics import Numerics
 
@@ -50,6 +51,8 @@ class ChipPlan:
         By matrix name.
     slots : int
         Largest top-k of the sampler.
+    sequences : int
+        Worked on at a time, each with a KV cache of ``context`` positions.
     """
 
     shape: ModelShape
@@ -57,6 +60,7 @@ class ChipPlan:
     context: int
     arrays: Mapping[str, ArrayPlace]
     slots: int = SAMPLER_SLOTS
+    sequences: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.shape.max_context:
@@ -66,7 +70,20 @@ class ChipPlan:
                 got=str(self.context),
                 do=f"choose it from 1 to the model's {self.shape.max_context}",
             )
-
+        if not 1 <= self.sequences <= MAX_SEQUENCES:
+            raise HnlpuError(
+                "number of sequences is out of range",
+                where="--sequences",
+                got=str(self.sequences),
+                do=f"choose it from 1 to {MAX_SEQUENCES}",
+            )
+        if self.shape.vocab > MAX_VOCABULARY:
+            raise HnlpuError(
+                "the vocabulary is too large for the host port",
+                where=f"{self.shape.name}: vocab_size",
+                got=f"{self.shape.vocab:,}",
+                do=f"a word of it has room for {MAX_VOCABULARY:,} tokens",
+            )
         self._check_widths()
 
     def _check_widths(self) -> None:
@@ -98,9 +115,14 @@ class ChipPlan:
             )
 
     @property
+    def sequence_bits(self) -> int:
+        """Width of the number of a sequence."""
+        return (self.sequences - 1).bit_length()
+
+    @property
     def position_bits(self) -> int:
-        """Width of a position."""
-        return max(1, (self.context - 1).bit_length())
+        """Width of a position as the streams carry it: the sequence's number above its own position."""
+        return max(1, (self.context - 1).bit_length()) + self.sequence_bits
 
 
 def plan_from_manifest(manifest: Mapping[str, Any]) -> ChipPlan:
@@ -118,4 +140,5 @@ def plan_from_manifest(manifest: Mapping[str, Any]) -> ChipPlan:
         manifest["chip"]["context"],
         arrays,
         manifest["chip"]["sampler_slots"],
+        manifest["chip"]["sequences"],
     )

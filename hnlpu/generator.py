@@ -60,6 +60,8 @@ class GenerateOptions:
         Widths between the arrays; their inputs' widths replace ``base.activation_bits``.
     context : int or None
         Positions of the KV cache; None takes the model's own, at most ``MAX_CONTEXT``.
+    sequences : int
+        Worked on at a time, each with a KV cache of its own.
     """
 
     quantize: str | None = None
@@ -67,6 +69,7 @@ class GenerateOptions:
     requantize: bool = False
     numerics: Numerics = field(default_factory=Numerics)
     context: int | None = None
+    sequences: int = 1
 
     def __post_init__(self) -> None:
         bits = self.base.activation_bits
@@ -375,7 +378,11 @@ def _write_chip(
     }
     constants = {name: checkpoint.read(name) for name in tensors.constants}
     chip = build_chip(shape, options.numerics, constants, weights)
-    return write_chip(folder, ChipPlan(shape, options.numerics, context, places), chip)
+    return write_chip(
+        folder,
+        ChipPlan(shape, options.numerics, context, places, sequences=options.sequences),
+        chip,
+    )
 
 
 def _write_manifest(

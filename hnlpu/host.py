@@ -2,16 +2,33 @@
 
 Every request gets one response, with ``error`` set when it was refused; a refused request changes nothing
 but the sticky error code in ``STATUS``.
+
+A chip works on several sequences at a time, each with a cache of its own. ``SEQUENCE`` selects the one that PROMPT,
+LIMIT, STOP, POSITION, SEQUENCE_STATUS and CONTROL.RESET_SEQUENCE mean; a word of TOKEN says whose it is. A sequence
+goes on by itself until its end, while at most two of its tokens wait to be read.
 """
 
 from enum import IntEnum
 
-__all__ = ["IDENTITY", "LAST", "Control", "HostError", "Register", "Status", "TokenWord"]
+__all__ = [
+    "IDENTITY",
+    "LAST",
+    "MAX_SEQUENCES",
+    "MAX_VOCABULARY",
+    "Control",
+    "HostError",
+    "Register",
+    "Status",
+    "TokenWord",
+]
 
 #: What ``Register.IDENTITY`` reads: "HNLP".
 IDENTITY = 0x484E4C50
 #: Set with the last token of a prompt: the chip goes on by itself.
 LAST = 1 << 31
+
+#: Sequences that a word of TOKEN can tell apart, and tokens.
+MAX_SEQUENCES, MAX_VOCABULARY = 1 << 10, 1 << 20
 
 
 class Register(IntEnum):
@@ -22,8 +39,8 @@ class Register(IntEnum):
     CONTROL = 2  #: write only, see Control
     PROMPT = 3  #: write only: a token, and LAST
     TOKEN = 4  #: read only: takes the next token, see TokenWord
-    LIMIT = 5  #: tokens to generate after a prompt; 0 only scores
-    STOP = 6  #: LAST and the token that ends a sequence; 0 for none
+    LIMIT = 5  #: tokens to generate after a prompt of the sequence; 0 only scores
+    STOP = 6  #: LAST and the token that ends the sequence; 0 for none
     TEMPERATURE = 7  #: log2(e) / temperature, 12 bits of fraction; 0 takes the largest logit
     TOP_K = 8  #: logits that take part in sampling; 0 for all
     SEED = 9  #: write only
@@ -38,6 +55,9 @@ class Register(IntEnum):
     SATURATIONS = 18  #: read only: clipped elements of that block, sticky at the largest number
     VOCABULARY = 19  #: read only
     CONTEXT = 20  #: read only
+    SEQUENCE = 21  #: the sequence that other registers mean
+    SEQUENCES = 22  #: read only: how many there are
+    SEQUENCE_STATUS = 23  #: read only: BUSY and GENERATING of Status, for one sequence
 
 
 class Control(IntEnum):
@@ -51,7 +71,7 @@ class Control(IntEnum):
 class Status(IntEnum):
     """Bits of STATUS; the error code stands from bit ``ERROR_SHIFT`` on."""
 
-    BUSY = 1 << 0  #: a token is on its way, or the chip generates, or a reset is under way
+    BUSY = 1 << 0  #: a token is on its way, or a sequence generates, or a reset is under way
     BOOTED = 1 << 1
     TOKEN = 1 << 2  #: TOKEN has one
     GENERATING = 1 << 3
@@ -74,3 +94,4 @@ class TokenWord(IntEnum):
 
     VALID = 1 << 31
     END = 1 << 30  #: the last one: limit, stop token, or context reached
+    SEQUENCE_SHIFT = 20  #: the sequence's number stands from here on

@@ -14,7 +14,7 @@ Contract (checked by ``tests/rtl/test_attention.py`` against ``hnlpu.sim.attenti
 pattern of stalls; a head takes ``2 * n + head_dim + HEAD_CYCLES`` cycles over ``n`` visible positions.
 """
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.numerics import Numerics
@@ -52,6 +52,8 @@ class Attention(SharedComponent):
         Turn ``q . k`` into octaves.
     has_sinks : bool
     numerics : Numerics
+    sequences : int
+        Each with a cache of its own; the upper bits of a position say which.
 
     Members
     -------
@@ -80,11 +82,14 @@ class Attention(SharedComponent):
         scale_fraction: int,
         has_sinks: bool,
         numerics: Numerics,
+        sequences: int = 1,
     ) -> None:
         self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
         self.context, self.has_sinks, self.numerics = context, has_sinks, numerics
         self.scale, self.scale_fraction = scale, scale_fraction
-        self.position_bits = max(1, (context - 1).bit_length())
+        self.sequences = sequences
+        self.own_bits = max(1, (context - 1).bit_length())
+        self.position_bits = self.own_bits + (sequences - 1).bit_length()
         vector = vector_signature(numerics.value_bits, self.position_bits)
         integers = integer_signature(numerics.kv_bits, self.position_bits)
         super().__init__(
@@ -105,12 +110,14 @@ class Attention(SharedComponent):
             f"hn_attention_{self.n_heads}_{self.n_kv_heads}x{self.head_dim}_c{self.context}"
             f"_{self.scale}_{self.scale_fraction}_{'sinks' if self.has_sinks else 'plain'}"
             f"_{n.value_bits}_f{n.value_fraction}_k{n.kv_bits}_s{n.score_bits}_t{n.exp_table_bits}"
+            + (f"_q{self.sequences}" if self.sequences > 1 else "")
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         n, head_dim, bits = self.numerics, self.head_dim, self.position_bits
-        cache = (self.n_kv_heads, head_dim, self.context, n, bits)
+        places = self.context if self.sequences == 1 else self.sequences << self.own_bits
+        cache = (self.n_kv_heads, head_dim, places, n, bits)
         keys = place(m, "keys", platform, KvCache, *cache)
         values = place(m, "values", platform, KvCache, *cache)
         queries = place(
@@ -163,13 +170,15 @@ class Attention(SharedComponent):
             finish.eq(give & last_lane & last_head),
         ]
 
-        # Both passes go from the first visible position to the token's own.
+        # Both passes go from the first visible position of the sequence to the token's own.
         position = queries.position
-        limited = (window != 0) & (window <= position)
+        own = position[: self.own_bits]
+        limited = (window != 0) & (window <= own)
         sinking = state.ongoing("SINK")
         begin = state.ongoing("PREPARE") | sinking
         with m.If(begin):
-            first = Mux(limited, position + 1 - window, 0)
+            earliest = Mux(limited, own + 1 - window, 0)[: self.own_bits]
+            first = Cat(earliest, position[self.own_bits :])
             m.d.sync += [at.eq(first), behind.eq(first)]
         with m.Else():
             m.d.sync += [at.eq(at + reading), behind.eq(behind + (scores.scored | sums.added))]
@@ -193,9 +202,9 @@ class Attention(SharedComponent):
             scores.exponent.eq(keys.exponent),
             scores.valid.eq(read & state.ongoing("SCORES")),
             buffer.write.eq(scores.scored),
-            buffer.write_address.eq(behind),
+            buffer.write_address.eq(behind[: self.own_bits]),
             buffer.write_data.eq(scores.score),
-            buffer.read_address.eq(at),
+            buffer.read_address.eq(at[: self.own_bits]),
         ]
 
         # Before the first score, the same table gives the sink's term.

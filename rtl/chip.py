@@ -2,8 +2,8 @@
 
     host -> embedding -> layers -> norm -> unembedding -> sampler -> host
 
-A layer is a pipeline of its own: a token enters it as soon as its first block is free, so tokens of a prompt
-follow one another through the layers. Stream names are those of the twin's trace (``hnlpu.sim.chip``), with
+A layer is a pipeline of its own: a token enters it as soon as its first block is free, so tokens of a prompt, and
+tokens of other sequences, follow one another through the layers. A position says whose token it is, and where. Stream names are those of the twin's trace (``hnlpu.sim.chip``), with
 ``_`` for ``.``.
 
 Contract (checked by ``hnlpu.verification.chip`` on the emitted Verilog against ``hnlpu.sim.chip``): logits of
@@ -105,8 +105,9 @@ class _Builder:
         net.join(logits, "y", sampler, "x", "head_logits")
         counting = [block for block in net.blocks.values() if "saturated" in block.ports()]
         host = net.add(
-            "host", Host, shape.vocab, plan.context, position_bits, plan.slots, len(counting)
-        )
+            "host", Host, shape.vocab, plan.context, position_bits, plan.slots, len(counting),
+            plan.sequences,
+        )  # fmt: skip
         net.join(host, "token", embedding, "x", "token")
         net.join(sampler, "y", host, "sampled", "sampled")
         self._host_pins(host, sampler, counting)
@@ -278,7 +279,7 @@ class _Builder:
         has_sinks = shape.family == "gpt-oss"
         attention = net.add(
             f"{stem}_attention", Attention, shape.n_heads, shape.n_kv_heads, shape.head_dim,
-            plan.context, scale, fraction, has_sinks, n,
+            plan.context, scale, fraction, has_sinks, n, plan.sequences,
         )  # fmt: skip
         steps = tuple(rope_steps(shape.rope, shape.head_dim).tolist())
         for index, role in enumerate("qkv"):
@@ -286,8 +287,9 @@ class _Builder:
             stream = f"{stem}_{role}"
             if role != "v":
                 rotated = net.add(
-                    f"{stem}_{role}_rope", Rope, shape.head_dim, steps, n, position_bits
-                )
+                    f"{stem}_{role}_rope", Rope, shape.head_dim, steps, n, position_bits,
+                    plan.sequence_bits,
+                )  # fmt: skip
                 net.join(last, "y", rotated, "x", stream)
                 last, stream = rotated, f"{stem}_{role}_rope"
             if role != "q":

@@ -1,23 +1,28 @@
 """Host interface and control unit: tokens in, tokens out, and what stands around them.
 
-The host writes the tokens of a prompt; each enters the layers as soon as they take it. With the last one
-the chip goes on by itself: a sampled token is given to the host and enters the layers again, until the
-limit, the stop token or the end of the context.
+The host writes the tokens of a sequence's prompt; each enters the layers as soon as they take it. With the last one
+the sequence goes on by itself: a sampled token is given to the host and enters the layers again, until the limit, the
+stop token or the end of the context. Tokens of several sequences follow one another through the layers.
+
+A token waits for the layers in a queue, for the host in another. Both have room for all that can come: a sequence has
+one token in the first, and enters no other while two of its tokens wait to be read. So a host that does not read stops
+sequences, never the layers; and tokens of prompts and of sequences that go on enter in turn, so neither starves.
 
 Registers, bits and errors are those of ``hnlpu.host``. Every request is answered; a refused one changes
-nothing but the sticky error code. While the chip is busy it takes prompt tokens (unless it generates or
-resets), reads and CONTROL; all else is refused.
+nothing but the sticky error code. A busy sequence takes prompt tokens (unless it generates or resets), reads and
+CONTROL; settings of the chip need all sequences idle.
 
 Contract (checked by ``tests/rtl/test_host.py`` and, within the chip, by ``hnlpu.verification.chip``): no
-token lost, doubled or out of order; positions count from 0 without a gap; no request hangs.
+token lost, doubled or out of order; positions of a sequence count from 0 without a gap; no request hangs.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.host import IDENTITY, Control, HostError, Register, Status, TokenWord
-from hnlpu.rtl.hierarchy import SharedComponent
+from hnlpu.rtl.fifo import Fifo
+from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.vectors import BOOT_ADDRESS_BITS, boot_signature, token_signature
 
 __all__ = ["COUNTER_BITS", "Host", "request_signature", "response_signature"]
@@ -25,14 +30,22 @@ __all__ = ["COUNTER_BITS", "Host", "request_signature", "response_signature"]
 #: Bits of a saturation counter.
 COUNTER_BITS = 16
 _SETTINGS = (
-    Register.LIMIT,
-    Register.STOP,
     Register.TEMPERATURE,
     Register.TOP_K,
     Register.COUNTER,
     Register.BOOT_ADDRESS,
+    Register.SEQUENCE,
 )
-_IDLE_WRITES = (*_SETTINGS, Register.SEED, Register.BOOT_DATA)
+#: Settings of a sequence.
+_OWN = (Register.LIMIT, Register.STOP)
+_IDLE_WRITES = (
+    Register.TEMPERATURE,
+    Register.TOP_K,
+    Register.COUNTER,
+    Register.BOOT_ADDRESS,
+    Register.SEED,
+    Register.BOOT_DATA,
+)
 _READ_ONLY = (
     Register.IDENTITY,
     Register.STATUS,
@@ -45,6 +58,8 @@ _READ_ONLY = (
     Register.SATURATIONS,
     Register.VOCABULARY,
     Register.CONTEXT,
+    Register.SEQUENCES,
+    Register.SEQUENCE_STATUS,
 )
 _WRITE_ONLY = (Register.CONTROL, Register.PROMPT, Register.SEED, Register.BOOT_DATA)
 
@@ -70,6 +85,8 @@ class Host(SharedComponent):
         Largest TOP_K.
     n_counters : int
         Blocks that count saturations.
+    sequences : int
+        At a time.
 
     Members
     -------
@@ -93,11 +110,18 @@ class Host(SharedComponent):
     clock_ports = ("clk", "rst")
 
     def __init__(
-        self, vocab: int, context: int, position_bits: int, slots: int, n_counters: int
+        self,
+        vocab: int,
+        context: int,
+        position_bits: int,
+        slots: int,
+        n_counters: int,
+        sequences: int = 1,
     ) -> None:
         self.vocab, self.context, self.position_bits = vocab, context, position_bits
-        self.slots, self.n_counters = slots, n_counters
+        self.slots, self.n_counters, self.sequences = slots, n_counters, sequences
         self.token_bits = max(1, (vocab - 1).bit_length())
+        self.sequence_bits = (sequences - 1).bit_length()
         tokens = token_signature(self.token_bits, position_bits)
         super().__init__(
             {
@@ -118,29 +142,80 @@ class Host(SharedComponent):
 
     @property
     def module_name(self) -> str:
-        return f"hn_host_v{self.vocab}_c{self.context}_k{self.slots}_n{self.n_counters}"
+        many = f"_q{self.sequences}" if self.sequences > 1 else ""
+        return f"hn_host_v{self.vocab}_c{self.context}_k{self.slots}_n{self.n_counters}{many}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        n = self.sequences
         request, response = self.request, self.response
         address, word = request.p.address, request.p.data
 
-        position = Signal(range(self.context + 1))
-        in_flight = Signal(range(self.context + 2))
-        generating, resetting, booted = Signal(), Signal(), Signal()
-        generated, error = Signal(32), Signal(4)
-        out_word, out_valid = Signal(32), Signal()
-        settings = {r: Signal(32, name=r.name.lower()) for r in _SETTINGS}
-        busy = generating | resetting | (in_flight != 0)
+        # What is known of every sequence.
+        position, in_flight, unread, generated, limit, stop = (
+            Signal(data.ArrayLayout(shape, n), name=name)
+            for name, shape in (
+                ("position", self.context.bit_length()),
+                ("in_flight", (self.context + 1).bit_length()),
+                ("unread", 2),
+                ("generated", 32),
+                ("limit", 32),
+                ("stop", 32),
+            )
+        )
+        generating, resetting, held = (
+            Signal(n, name=name) for name in ("generating", "resetting", "held")
+        )
+        held_token = Signal(data.ArrayLayout(self.token_bits, n))
+        working = [generating[i] | resetting[i] | (in_flight[i] != 0) for i in range(n)]
 
-        # A request is taken when its response has a place, and a prompt's token one too.
+        booted, error = Signal(), Signal(4)
+        settings = {r: Signal(32, name=r.name.lower()) for r in _SETTINGS}
+        busy = Cat(working).any()
+        chosen = self._number(settings[Register.SEQUENCE])
+
+        # Tokens to the host, and tokens that wait for the layers.
+        entry_bits = self.token_bits + self.position_bits
+        outward = place(m, "outward", platform, Fifo, 31, 2 * n)
+        entries = place(m, "entries", platform, Fifo, entry_bits, n)
+        reader = self._number(outward.y.payload[TokenWord.SEQUENCE_SHIFT :])
+        gone = outward.y.valid & resetting.bit_select(reader, 1)  # of a sequence that is reset
+
+        # A sampled token: dropped if it is not the last of its prompt, else given out and, in time, fed back.
+        token = self.sampled.p.token
+        owner = self._number(self.sampled.p.position[self.position_bits - self.sequence_bits :])
+        wanted = Signal()
+        m.d.comb += [
+            wanted.eq(generating.bit_select(owner, 1) & (in_flight[owner] == 1)),
+            self.sampled.ready.eq(1),
+        ]
+        sampled = self.sampled.valid
+        give = sampled & wanted
+
+        # A request is taken when its response has a place; a prompt's token when the layers take one, and TOKEN
+        # in a cycle that gives none.
         is_prompt = request.p.write & (address == Register.PROMPT)
+        reads_token = ~request.p.write & (address == Register.TOKEN)
         room = ~self.token.valid | self.token.ready
         free = ~response.valid | response.ready
-        take = request.valid & free & (room | ~is_prompt)
-        m.d.comb += request.ready.eq(take)
+        prompt_turn = Signal()
+        asks = request.valid & free & is_prompt
+        release = room & entries.y.valid & ~(asks & prompt_turn)
+        take = Signal()
+        m.d.comb += [
+            take.eq(
+                request.valid
+                & free
+                & (~is_prompt | (room & ~release))
+                & (~reads_token | (~give & ~gone))
+            ),
+            request.ready.eq(take),
+        ]
 
-        refusal = self._refusal(m, busy, generating | resetting, booted, position)
+        closed = generating.bit_select(chosen, 1) | resetting.bit_select(chosen, 1)
+        refusal = self._refusal(
+            m, busy, closed, closed | (in_flight[chosen] != 0), booted, position[chosen]
+        )
         accept = take & (refusal == HostError.NONE)
         writes = {r: accept & request.p.write & (address == r) for r in Register}
 
@@ -148,16 +223,22 @@ class Host(SharedComponent):
         cycles, busy_cycles, tokens_in, tokens_out = (
             Signal(32, name=name) for name in ("cycles", "busy_cycles", "tokens_in", "tokens_out")
         )
-        status = Cat(busy, booted, out_valid, generating)
+        has_token = outward.y.valid & ~gone
+        status = Cat(busy, booted, has_token, generating.any())
         selected = counters[
             settings[Register.COUNTER][: max(1, (self.n_counters - 1).bit_length())]
         ]
+        own_status = Cat(
+            closed | (in_flight[chosen] != 0), Const(0, 2), generating.bit_select(chosen, 1)
+        )
         reads: dict[Register, Value | int] = {
             Register.IDENTITY: IDENTITY,
             Register.STATUS: status | (error << Status.ERROR_SHIFT),
-            Register.TOKEN: Mux(out_valid, out_word, 0),
+            Register.TOKEN: Mux(has_token, outward.y.payload | TokenWord.VALID, 0),
             **settings,
-            Register.POSITION: position,
+            Register.LIMIT: limit[chosen],
+            Register.STOP: stop[chosen],
+            Register.POSITION: position[chosen],
             Register.CYCLES: cycles,
             Register.BUSY_CYCLES: busy_cycles,
             Register.TOKENS_IN: tokens_in,
@@ -165,6 +246,8 @@ class Host(SharedComponent):
             Register.SATURATIONS: selected,
             Register.VOCABULARY: self.vocab,
             Register.CONTEXT: self.context,
+            Register.SEQUENCES: n,
+            Register.SEQUENCE_STATUS: own_status,
         }
         answer = Signal(32)
         with m.Switch(address):
@@ -182,6 +265,9 @@ class Host(SharedComponent):
         for register, setting in settings.items():
             with m.If(writes[register]):
                 m.d.sync += setting.eq(word)
+        for register, array in ((Register.LIMIT, limit), (Register.STOP, stop)):
+            with m.If(writes[register]):
+                m.d.sync += array[chosen].eq(word)
         boot_address = settings[Register.BOOT_ADDRESS]
         m.d.sync += self.boot.write.eq(writes[Register.BOOT_DATA])
         with m.If(writes[Register.BOOT_DATA]):
@@ -205,62 +291,102 @@ class Host(SharedComponent):
         with m.If(control & ((word & Control.BOOTED) != 0)):
             m.d.sync += booted.eq(1)
 
-        # A sampled token: dropped if it is not the last of its prompt, else given out and fed back.
-        prompted = writes[Register.PROMPT]
-        wanted = generating & (in_flight == 1)
-        out_free = ~out_valid
-        sampled_take = self.sampled.valid & (~wanted | (out_free & room))
-        m.d.comb += self.sampled.ready.eq(sampled_take)
-        give = sampled_take & wanted
-        token = self.sampled.p.token
-        stop = settings[Register.STOP]
+        # What becomes of a wanted token, and of one that was held back until the host read.
         end = (
-            (generated + 1 >= settings[Register.LIMIT])
-            | (stop[31] & (token == stop[:31]))
-            | (position == self.context)
+            (generated[owner] + 1 >= limit[owner])
+            | (stop[owner][31] & (token == stop[owner][:31]))
+            | (position[owner] == self.context)
         )
-        feed_back = give & ~end
-        enter = prompted | feed_back
+        popped = (accept & reads_token & has_token) | (gone & ~give)
+        resumed = popped & held.bit_select(reader, 1)
+        go_on = give & ~end
+        at_once = go_on & (unread[owner] == 0)
+        m.d.comb += [
+            outward.x.valid.eq(give),
+            outward.x.payload.eq(Cat(_padded(token, 20), _padded(owner, 10), end)),
+            outward.y.ready.eq(popped),
+        ]
+        enters = Mux(at_once, owner, reader)
+        push = at_once | (resumed & ~gone)
+        m.d.comb += [
+            entries.x.valid.eq(push),
+            entries.x.payload.eq(
+                Cat(Mux(at_once, token, held_token[reader]), self._place(position[enters], enters))
+            ),
+            entries.y.ready.eq(release),
+        ]
+        with m.If(go_on & ~at_once):
+            m.d.sync += held_token[owner].eq(token)
         with m.If(give):
-            m.d.sync += [
-                out_word.eq(token | Mux(end, TokenWord.END, 0) | TokenWord.VALID),
-                generated.eq(generated + 1),
-                tokens_out.eq(tokens_out + 1),
-            ]
-        read_token = accept & ~request.p.write & (address == Register.TOKEN)
-        m.d.sync += out_valid.eq(give | (out_valid & ~read_token & ~reset))
+            m.d.sync += [generated[owner].eq(generated[owner] + 1), tokens_out.eq(tokens_out + 1)]
 
         # Tokens enter the layers.
+        prompted = writes[Register.PROMPT]
+        enter = prompted | release
         m.d.sync += self.token.valid.eq(enter | (self.token.valid & ~self.token.ready))
         with m.If(enter):
             m.d.sync += [
-                self.token.p.token.eq(Mux(prompted, word, token)),
-                self.token.p.position.eq(position),
+                Cat(self.token.p.token, self.token.p.position).eq(
+                    Mux(
+                        prompted,
+                        Cat(word[: self.token_bits], self._place(position[chosen], chosen)),
+                        entries.y.payload,
+                    )
+                ),
                 tokens_in.eq(tokens_in + 1),
+                prompt_turn.eq(release),
             ]
-        start = prompted & word[31] & (settings[Register.LIMIT] != 0)
-        restart = resetting & (in_flight == 0)
-        m.d.sync += [
-            in_flight.eq(in_flight + enter - sampled_take),
-            position.eq(Mux(restart, 0, position + enter)),
-            resetting.eq(reset | (resetting & ~restart)),
-        ]
+        start = prompted & word[31] & (limit[chosen] != 0)
         with m.If(start):
-            m.d.sync += [generating.eq(1), generated.eq(0)]
-        with m.If((give & end) | reset):
-            m.d.sync += generating.eq(0)
+            m.d.sync += generated[chosen].eq(0)
+
+        for i in range(n):
+            mine = self._is(owner, i)
+            starts = start & self._is(chosen, i)
+            resets = reset & self._is(chosen, i)
+            given, read = give & mine, popped & self._is(reader, i)
+            added = (prompted & self._is(chosen, i)) | (push & self._is(enters, i))
+            restart = resetting[i] & (in_flight[i] == 0) & (unread[i] == 0)
+            waits = (go_on & ~at_once & mine) | (held[i] & ~(resumed & self._is(reader, i)))
+            m.d.sync += [
+                in_flight[i].eq(in_flight[i] + added - (sampled & mine)),
+                unread[i].eq(unread[i] + given - read),
+                position[i].eq(Mux(restart, 0, position[i] + added)),
+                generating[i].eq(starts | (generating[i] & ~((given & end) | resets))),
+                resetting[i].eq(resets | (resetting[i] & ~restart)),
+                held[i].eq(waits & ~resets & ~resetting[i]),
+            ]
 
         m.d.sync += cycles.eq(cycles + 1)
         m.d.sync += busy_cycles.eq(busy_cycles + busy)
-        m.d.comb += [self.interrupt.eq(out_valid), self.idle.eq(~busy)]
+        m.d.comb += [self.interrupt.eq(has_token), self.idle.eq(~busy)]
         return m
 
+    def _number(self, value: Value) -> Value:
+        """The number of a sequence in the low bits of ``value``."""
+        return value[: self.sequence_bits] if self.sequence_bits else Const(0, 1)
+
+    def _is(self, number: Value, i: int) -> Value:
+        return number == i if self.sequence_bits else Const(1)
+
+    def _place(self, position: Value, number: Value) -> Value:
+        """Position and sequence as the streams carry them."""
+        own = position[: self.position_bits - self.sequence_bits]
+        return Cat(own, number) if self.sequence_bits else own
+
     def _refusal(
-        self, m: Module, busy: Value, closed: Value, booted: Value, position: Value
+        self,
+        m: Module,
+        busy: Value,
+        closed: Value,
+        working: Value,
+        booted: Value,
+        position: Value,
     ) -> Signal:
-        """Why the request on the port must be refused, or NONE."""
+        """Why the request on the port must be refused, or NONE; ``closed``, ``working`` of the chosen sequence."""
         refusal = Signal(4)
         word = self.request.p.data
+        limits = {Register.TOP_K: self.slots, Register.SEQUENCE: self.sequences - 1}
         with m.Switch(self.request.p.address):
             for register in Register:
                 with m.Case(register):
@@ -273,8 +399,11 @@ class Host(SharedComponent):
                     if register in _IDLE_WRITES:
                         with m.If(self.request.p.write & busy):
                             m.d.comb += refusal.eq(HostError.BUSY)
-                    if register == Register.TOP_K:
-                        with m.If(self.request.p.write & (word > self.slots)):
+                    if register in _OWN:
+                        with m.If(self.request.p.write & working):
+                            m.d.comb += refusal.eq(HostError.BUSY)
+                    if register in limits:
+                        with m.If(self.request.p.write & (word > limits[register])):
                             m.d.comb += refusal.eq(HostError.REGISTER)
                     if register == Register.PROMPT:
                         with m.If(self.request.p.write):
@@ -297,3 +426,8 @@ class Host(SharedComponent):
             with m.If(self.saturated[i] & ~counters[i].all()):
                 m.d.sync += counters[i].eq(counters[i] + 1)
         return counters
+
+
+def _padded(value: Value, n_bits: int) -> Value:
+    """``value`` in the low bits of ``n_bits``."""
+    return Cat(value, Const(0, n_bits - len(value))) if len(value) < n_bits else value

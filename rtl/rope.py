@@ -38,6 +38,8 @@ class Rope(SharedComponent):
         Turns per position of each pair (``hnlpu.tables.rope_steps``).
     numerics : Numerics
     position_bits : int
+    sequence_bits : int
+        Upper bits of a position that number its sequence.
 
     Members
     -------
@@ -51,7 +53,12 @@ class Rope(SharedComponent):
     clock_ports = ("clk", "rst")
 
     def __init__(
-        self, head_dim: int, steps: tuple[int, ...], numerics: Numerics, position_bits: int
+        self,
+        head_dim: int,
+        steps: tuple[int, ...],
+        numerics: Numerics,
+        position_bits: int,
+        sequence_bits: int = 0,
     ) -> None:
         if head_dim % 2 or len(steps) != head_dim // 2:
             raise ValueError(
@@ -59,6 +66,7 @@ class Rope(SharedComponent):
             )
         self.head_dim, self.steps = head_dim, tuple(int(step) for step in steps)
         self.numerics, self.position_bits = numerics, position_bits
+        self.sequence_bits = sequence_bits
         vector = vector_signature(numerics.value_bits, position_bits)
         super().__init__({"x": In(vector), "y": Out(vector), "saturated": Out(1)})
 
@@ -68,7 +76,7 @@ class Rope(SharedComponent):
         key = sha256(repr(self.steps).encode()).hexdigest()[:8]
         return (
             f"hn_rope_{self.head_dim}_{key}_v{n.value_bits}_t{n.rope_table_bits}_r{n.rope_bits}"
-            f"_p{self.position_bits}"
+            f"_p{self.position_bits}" + (f"s{self.sequence_bits}" if self.sequence_bits else "")
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -153,7 +161,7 @@ class Rope(SharedComponent):
         within = phase[PHASE_BITS - 2 - n.rope_table_bits : PHASE_BITS - 2]
         m.d.comb += [
             steps.address.eq(index),
-            phase.eq(position * steps.data),
+            phase.eq(position[: self.position_bits - self.sequence_bits] * steps.data),
             rising.address.eq(within),
             falling.address.eq(~within),
         ]

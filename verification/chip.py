@@ -19,6 +19,7 @@ from hnlpu.verification.chip_run import (
     ChipSimulation,
     Run,
     Step,
+    batch,
     idle,
     prompt,
     read,
@@ -94,6 +95,9 @@ def verify_chip(
         rng = np.random.default_rng([seed, 1])
         steps += [reset(), prompt(rng.integers(0, vocab, context).tolist()), idle()]
         steps += [write(Register.PROMPT, 0)]
+    n_at_a_time = manifest["chip"]["sequences"]
+    if n_at_a_time > 1:
+        steps += [reset(), batch_step(vocab, context, 4 * n_at_a_time, n_tokens, seed)]
     result = check_chip(simulation, [*steps, *protocol_steps(vocab)], show)
     if mutants and not result["mismatches"] and not result["protocol_failures"]:
         from hnlpu.verification.chip_mutants import check_mutants, summary  # they use this module
@@ -123,6 +127,17 @@ def sequence_steps(
                 wait(int(rng.integers(50, 2000))), reset(),
             ]  # fmt: skip
     return steps
+
+
+def batch_step(vocab: int, context: int, n_jobs: int, n_tokens: int, seed: int) -> Step:
+    """Jobs of random lengths, more than the chip has sequences."""
+    rng = np.random.default_rng([seed, 2])
+    jobs = []
+    for _ in range(n_jobs):
+        length = int(rng.integers(1, max(2, min(n_tokens, context - 1))))
+        generate = int(rng.integers(1, 1 + min(4, context - length)))
+        jobs.append((rng.integers(0, vocab, length).tolist(), generate))
+    return batch(jobs)
 
 
 def _prompt_steps(folder: Path, manifest: dict[str, Any], prompts: Path) -> list[Step]:
@@ -244,6 +259,7 @@ def check_chip(
 
     done = 0
     total = sum(1 + step.get("generate", 0) for step in steps if step["kind"] == "prompt")
+    total += sum(job["generate"] for step in steps for job in step.get("jobs", ()))
 
     def watch(event: dict[str, Any]) -> None:
         nonlocal done
@@ -262,6 +278,7 @@ def check_chip(
         "level": "chip",
         "sequences": len(comparison.sequences),
         "tokens": sum(map(len, comparison.sequences)),
+        "at_a_time": read_manifest(simulation.bundle)["chip"]["sequences"],
         "vectors": comparison.vectors,
         "mismatches": comparison.mismatches + wrong_tokens,
         "first_mismatch": comparison.first,
@@ -275,6 +292,17 @@ def check_chip(
     }
 
 
+def _wrong_job(run: Run, logits: Any, jobs: list[dict[str, Any]], stops: list[int]) -> int:
+    """Whether a batch's next job gave other tokens than it gives alone; jobs begin in their order."""
+    number = len({event["job"] for event in run.of("job")}) - len(jobs)
+    job = jobs.pop(0)
+    n = len(job["tokens"])
+    own: list[int] = logits.argmax(axis=-1)[n - 1 :][: job["generate"]].tolist()
+    own = own[: next((i + 1 for i, token in enumerate(own) if token in stops), len(own))]
+    given = [event["token"] for event in run.of("token") if event.get("job") == number]
+    return int(given != own)
+
+
 def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
     """Generated tokens that are not the largest of the twin's logits, up to the stop token.
 
@@ -285,13 +313,16 @@ def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
         for step in steps
         if step.get("register") == Register.STOP and step["word"]
     ]
-    given = [event["token"] for event in run.of("token")]
+    given = [event["token"] for event in run.of("token") if "job" not in event]
     expected: list[int] = []
     wrong = 0
     prompts = [step for step in steps if step["kind"] == "prompt"]
+    jobs = [job for step in steps if step["kind"] == "batch" for job in step["jobs"]]
     for tokens, logits in zip(comparison.sequences, comparison.logits, strict=True):
         if not prompts or tokens[: len(prompts[0]["tokens"])] != prompts[0]["tokens"]:
-            continue  # the sequence that was reset
+            if jobs and tokens[: len(jobs[0]["tokens"])] == jobs[0]["tokens"]:
+                wrong += _wrong_job(run, logits, jobs, stops)
+            continue  # or the sequence that was reset
         step = prompts.pop(0)
         n = len(step["tokens"])
         own: list[int] = logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist()
@@ -299,4 +330,4 @@ def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
         expected += own[:stop]
         wrong += tokens[n:] != own[: stop - 1] if own else len(tokens) > n
     wrong += sum(a != b for a, b in zip(given, expected, strict=False))
-    return int(wrong) + abs(len(given) - len(expected))
+    return int(wrong) + abs(len(given) - len(expected)) + len(jobs)

@@ -14,10 +14,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge, SimTimeoutError, with_timeout
 from cocotb.utils import get_sim_time
 
-from hnlpu.host import LAST, Control, HostError, Register, Status, TokenWord
+from hnlpu.host import LAST, MAX_SEQUENCES, Control, HostError, Register, Status, TokenWord
 
 _PERIOD_NS = 2
-_TOKEN_MASK = (1 << 30) - 1
+_TOKEN_MASK = (1 << TokenWord.SEQUENCE_SHIFT) - 1
 
 
 class _Hang(Exception):
@@ -92,6 +92,8 @@ class _Bench:
             await self.prompt(step["tokens"], step["generate"])
         elif kind == "tokens":
             await self.take(step["count"])
+        elif kind == "batch":
+            await self.batch(step["jobs"])
         else:
             raise ValueError(kind)
 
@@ -108,6 +110,41 @@ class _Bench:
         self.tell("prompted", tokens=len(tokens))
         if generate:
             await self.take(generate)
+
+    async def batch(self, jobs: list[dict[str, Any]]) -> None:
+        """Continuous batching: a job starts in whatever sequence is free, prompts are fed in turn."""
+        n, _ = await self.request(Register.SEQUENCES)
+        waiting, running, feeding = list(range(len(jobs))), dict[int, int](), dict[int, list[int]]()
+        while waiting or running:
+            for sequence in range(n):
+                if sequence not in running and waiting:
+                    running[sequence] = job = waiting.pop(0)
+                    feeding[sequence] = list(jobs[job]["tokens"])
+                    await self.request(Register.SEQUENCE, sequence)
+                    await self.request(Register.LIMIT, jobs[job]["generate"])
+                    self.tell("job", job=job, sequence=sequence)
+            for sequence in [key for key, tokens in feeding.items() if tokens]:
+                token = feeding[sequence].pop(0)
+                await self.request(Register.SEQUENCE, sequence)
+                last = 0 if feeding[sequence] else LAST
+                _, refused = await self.request(Register.PROMPT, token | last)
+                if refused:
+                    self.tell("refused", token=token, job=running[sequence])
+            if not int(self.dut.interrupt.value):
+                if any(feeding.values()):
+                    continue
+                await self.wait(RisingEdge(self.dut.interrupt), "no token comes")
+            word, _ = await self.request(Register.TOKEN)
+            sequence = word >> TokenWord.SEQUENCE_SHIFT & (MAX_SEQUENCES - 1)
+            end = bool(word & TokenWord.END)
+            self.tell("token", token=word & _TOKEN_MASK, end=end, job=running[sequence])
+            if end:
+                self.tell("ended", job=running.pop(sequence))
+                await self.request(Register.SEQUENCE, sequence)
+                await self.request(Register.CONTROL, Control.RESET_SEQUENCE)
+                while (await self.request(Register.SEQUENCE_STATUS))[0] & Status.BUSY:
+                    pass
+        await self.request(Register.SEQUENCE, 0)
 
     async def take(self, count: int) -> None:
         """Take generated tokens, ``count`` at most, until the last of the sequence."""

@@ -15,6 +15,8 @@ from hnlpu.verification.chip_run import Run, Stream
 __all__ = ["Comparison", "compare", "entered_sequences", "traced_vectors"]
 
 Integers = npt.NDArray[np.int64]
+#: More than any position has.
+_ALL_BITS = 63
 _Beats = Iterable[tuple[int, Stream, dict[str, int]]]
 
 
@@ -44,32 +46,55 @@ class Comparison:
     first: dict[str, Any] | None
 
 
-def entered_sequences(beats: _Beats) -> list[list[int]]:
-    """Tokens that entered the layers, a list for each sequence; a sequence begins at position 0."""
+def entered_sequences(beats: _Beats, own_bits: int = _ALL_BITS) -> list[list[int]]:
+    """Tokens that entered the layers, a list for each sequence in the order they began; one begins at position 0."""
     sequences: list[list[int]] = []
+    current: dict[int, list[int]] = {}
     for _, stream, fields in beats:
         if stream.name == "token":
-            if fields["position"] == 0 or not sequences:
-                sequences.append([])
-            sequences[-1].append(fields["token"])
+            slot, position = _place(fields["position"], own_bits)
+            if position == 0 or slot not in current:
+                current[slot] = []
+                sequences.append(current[slot])
+            current[slot].append(fields["token"])
     return sequences
 
 
-def _vectors(beats: _Beats) -> dict[str, list[list[int]]]:
-    """Values of every vector stream, a list for each vector."""
-    found: dict[str, list[list[int]]] = {}
+def _slots(beats: _Beats, own_bits: int) -> list[int]:
+    """The chip's sequence of each of :func:`entered_sequences`."""
+    slots = []
+    begun = set()
+    for _, stream, fields in beats:
+        if stream.name == "token":
+            slot, position = _place(fields["position"], own_bits)
+            if position == 0 or slot not in begun:
+                begun.add(slot)
+                slots.append(slot)
+    return slots
+
+
+def _place(position: int, own_bits: int) -> tuple[int, int]:
+    """The chip's sequence, and the position in it, of a position as the streams carry it."""
+    return position >> own_bits, position & ((1 << own_bits) - 1)
+
+
+def _vectors(beats: _Beats, own_bits: int) -> dict[str, dict[int, list[list[int]]]]:
+    """Values of every vector stream, a list for each vector of each of the chip's sequences."""
+    found: dict[str, dict[int, list[list[int]]]] = {}
     open_: dict[str, list[int]] = {}
     for _, stream, fields in beats:
         if "last" in fields and "value" in fields:
             open_.setdefault(stream.name, []).append(fields["value"])
             if fields["last"]:
-                found.setdefault(stream.name, []).append(open_.pop(stream.name))
+                slot, _ = _place(fields["position"], own_bits)
+                rows = found.setdefault(stream.name, {}).setdefault(slot, [])
+                rows.append(open_.pop(stream.name))
     return found
 
 
 def traced_vectors(run: Run) -> dict[str, Integers]:
-    """Vectors of every traced stream, (n_vectors, length) by stream name."""
-    return {name: np.array(rows) for name, rows in _vectors(run.beats()).items()}
+    """Vectors of every traced stream of a chip of one sequence, (n_vectors, length) by stream name."""
+    return {name: np.array(rows[0]) for name, rows in _vectors(run.beats(), _ALL_BITS).items()}
 
 
 def compare(run: Run, chip: Chip, context: int) -> Comparison:
@@ -82,36 +107,43 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
     context : int
         Positions of the chip.
     """
-    sequences = entered_sequences(run.beats())
-    expected: dict[str, list[tuple[int, int, Integers]]] = {}
+    own_bits = max(1, (context - 1).bit_length())
+    slots = _slots(run.beats(), own_bits)
+    sequences = entered_sequences(run.beats(), own_bits)
+    expected: dict[str, dict[int, list[tuple[int, int, Integers]]]] = {}
     order: dict[str, int] = {}
     logits = []
-    for number, tokens in enumerate(sequences):
+    for number, (slot, tokens) in enumerate(zip(slots, sequences, strict=True)):
         traced: dict[str, Integers] = {}
         twin = ChipTwin(chip, context=context, trace=traced.__setitem__)
         logits.append(twin.forward([tokens])[0])
         for name, vectors_of in _by_token(traced).items():
             order.setdefault(name, len(order))
-            expected.setdefault(name, []).extend((number, p, row) for p, row in vectors_of)
-    found = _vectors(run.beats())
+            expected.setdefault(name, {}).setdefault(slot, []).extend(
+                (number, p, row) for p, row in vectors_of
+            )
+    found = _vectors(run.beats(), own_bits)
     vectors = mismatches = 0
     first: tuple[tuple[int, int, int], dict[str, Any]] | None = None
-    for name, rows in expected.items():
+    for name, by_slot in expected.items():
         if name not in found and name != LOGITS:
             continue  # not traced in this run
-        got = found.get(name, [])
-        vectors += len(rows)
-        mismatches += abs(len(rows) - len(got))
-        for i, (sequence, position, row) in enumerate(rows):
-            difference = _difference(row, got[i] if i < len(got) else [])
-            if difference is None:
-                continue
-            mismatches += i < len(got)
-            place = sequence, position, order[name]
-            if first is None or place < first[0]:
-                first = place, {
-                    "stream": name, "sequence": sequence, "position": position, **difference
-                }  # fmt: skip
+        stray = found.get(name, {}).keys() - by_slot.keys()
+        mismatches += sum(len(found[name][slot]) for slot in stray)
+        for slot, rows in by_slot.items():
+            got = found.get(name, {}).get(slot, [])
+            vectors += len(rows)
+            mismatches += abs(len(rows) - len(got))
+            for i, (sequence, position, row) in enumerate(rows):
+                difference = _difference(row, got[i] if i < len(got) else [])
+                if difference is None:
+                    continue
+                mismatches += i < len(got)
+                place = sequence, position, order[name]
+                if first is None or place < first[0]:
+                    first = place, {
+                        "stream": name, "sequence": sequence, "position": position, **difference
+                    }  # fmt: skip
     return Comparison(sequences, logits, vectors, mismatches, first[1] if first else None)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Run",
     "Step",
     "Stream",
+    "batch",
     "idle",
     "prompt",
     "read",
@@ -57,6 +58,17 @@ def read(register: int) -> Step:
 def prompt(tokens: Sequence[int], generate: int = 0) -> Step:
     """Give the tokens of a prompt, and take up to ``generate`` tokens after it."""
     return {"kind": "prompt", "tokens": [int(token) for token in tokens], "generate": generate}
+
+
+def batch(jobs: Sequence[tuple[Sequence[int], int]]) -> Step:
+    """Prompts, and how many tokens to take after each (1 or more), over as many sequences as the chip has."""
+    return {
+        "kind": "batch",
+        "jobs": [
+            {"tokens": [int(token) for token in tokens], "generate": generate}
+            for tokens, generate in jobs
+        ],
+    }
 
 
 def reset() -> Step:

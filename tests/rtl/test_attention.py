@@ -29,11 +29,12 @@ class Case:
     sinks: tuple[int, ...] | None = (300, -500)
     window: int | None = None
     numerics: Numerics = NUMERICS
+    n_sequences: int = 1
 
     def component(self):
         return Attention(
             self.n_heads, self.n_kv_heads, self.head_dim, self.context, SCALE, SCALE_FRACTION,
-            self.sinks is not None, self.numerics,
+            self.sinks is not None, self.numerics, self.n_sequences,
         )  # fmt: skip
 
     def boot(self):
@@ -202,3 +203,30 @@ def test_emits_its_modules():
         "hn_exp2", "hn_head_words", "hn_kv_cache", "hn_queries", "hn_reciprocal", "hn_regfile",
         "hn_rom", "hn_scores", "hn_sram", "hn_weighted_sum",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
+@pytest.mark.parametrize("window", [None, 2])
+def test_sequences_at_a_time_have_caches_of_their_own(window, stall):
+    """Tokens of several sequences in any order: each sees what it would see alone."""
+    case = Case(n_kv_heads=2, window=window, n_sequences=3)
+    drawn = [sequence(case, n, seed) for seed, n in enumerate((7, 2, 5))]
+    own_bits = case.component().own_bits
+    turns = np.repeat(range(len(drawn)), [len(q) for q, _, _ in drawn])
+    turns = np.random.default_rng(3).permutation(turns).tolist()
+    order = [(s, turns[:i].count(s)) for i, s in enumerate(turns)]
+    alone = [
+        case.twin(q, *(integers << exponents[..., None] for integers, exponents in (k, v)))[1]
+        for q, k, v in drawn
+    ]
+    streams = {"q": [], "k": [], "v": []}
+    for s, p in order:
+        q, (k, k_exponents), (v, v_exponents) = drawn[s]
+        places = [(s << own_bits) + p]
+        streams["q"] += beats(q[p : p + 1], places)
+        streams["k"] += cache_beats(k[p : p + 1], k_exponents[p : p + 1], places)
+        streams["v"] += cache_beats(v[p : p + 1], v_exponents[p : p + 1], places)
+    n_beats = len(order) * case.n_heads * case.head_dim
+    found = run_block(case.component(), streams, {"y": n_beats}, stall=stall, boot=case.boot())
+    assert vectors(found["y"]) == [alone[s][p].tolist() for s, p in order]
+    assert order != sorted(order)

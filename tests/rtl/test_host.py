@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import Cat, Elaboratable, Module, Signal
 from amaranth.sim import Simulator
 
 from hnlpu.host import LAST, Control, HostError, Register, Status, TokenWord
@@ -224,3 +225,156 @@ def test_boot_words_go_to_ascending_addresses():
     simulator.add_process(watch)
     simulator.run_until(1e-4)
     assert words == [(100, 7), (101, 8)]
+
+
+class Pipeline(Elaboratable):
+    """A host whose layers hold up to ``depth`` tokens of ``n`` sequences, each for ``depth`` cycles or more."""
+
+    def __init__(self, n: int, depth: int) -> None:
+        bits = (n - 1).bit_length()
+        self.own_bits = 3
+        self.host = Host(VOCAB, CONTEXT, self.own_bits + bits, 4, 3, n)
+        self.depth = depth
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.host = host = self.host
+        bits = 1 + len(host.token.payload.as_value())
+        stages = [Signal(bits, name=f"s{i}") for i in range(self.depth)]
+        moves = host.sampled.ready | ~stages[-1][0]
+        m.d.comb += host.token.ready.eq(moves)
+        entering = Cat(host.token.valid, host.token.payload.as_value())
+        for stage, before in zip(stages, [entering, *stages], strict=False):
+            with m.If(moves):
+                m.d.sync += stage.eq(before)
+        token, position = stages[-1][1:5], stages[-1][5:]
+        m.d.comb += [
+            host.sampled.valid.eq(stages[-1][0]),
+            host.sampled.p.token.eq((token + position[: self.own_bits])[:3]),
+            host.sampled.p.position.eq(position),
+        ]
+        return m
+
+
+def run_many(bench: Any, n: int, depth: int) -> None:
+    chip = Pipeline(n, depth)
+
+    async def testbench(ctx: Any) -> None:
+        ctx.set(chip.host.response.ready, 1)
+        driver = Driver(ctx, chip.host)
+        await driver.request(Register.CONTROL, Control.BOOTED)
+        await bench(driver)
+
+    simulator = Simulator(chip)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run_until(5e-2)
+
+
+def _word(word: int) -> tuple[int, int, bool]:
+    """Sequence, token and whether it is the last, of a word of TOKEN."""
+    shift = TokenWord.SEQUENCE_SHIFT
+    return word >> shift & 0x3FF, word & ((1 << shift) - 1), bool(word & TokenWord.END)
+
+
+@pytest.mark.parametrize(("n", "depth"), [(2, 1), (3, 2), (4, 9), (5, 3)])
+def test_sequences_at_a_time_are_served_like_each_alone(n, depth):
+    """More jobs than sequences: a new one starts wherever one has ended."""
+    rng = np.random.default_rng(n)
+    jobs = [
+        (rng.integers(0, 8, rng.integers(1, CONTEXT + 1)).tolist(), int(rng.integers(1, 9)))
+        for _ in range(4 * n)
+    ]
+    got: dict[int, list[int]] = {i: [] for i in range(len(jobs))}
+
+    async def bench(driver: Driver) -> None:
+        waiting, running, feeding = list(range(len(jobs))), {}, {}
+        while waiting or running:
+            for s in range(n):
+                if s not in running and waiting:
+                    running[s] = waiting.pop(0)
+                    feeding[s] = list(jobs[running[s]][0])
+                    await driver.request(Register.SEQUENCE, s)
+                    await driver.request(Register.LIMIT, jobs[running[s]][1])
+            for s in [s for s in feeding if feeding[s]]:
+                token = feeding[s].pop(0)
+                await driver.request(Register.SEQUENCE, s)
+                last = 0 if feeding[s] else LAST
+                assert not (await driver.request(Register.PROMPT, token | last))[1]
+            word, _ = await driver.request(Register.TOKEN)
+            if word & TokenWord.VALID:
+                s, token, end = _word(word)
+                got[running[s]].append(token)
+                if end:
+                    del running[s]
+                    await driver.request(Register.SEQUENCE, s)
+                    await driver.request(Register.CONTROL, Control.RESET_SEQUENCE)
+                    while (await driver.request(Register.SEQUENCE_STATUS))[0] & Status.BUSY:
+                        pass
+
+    run_many(bench, n, depth)
+    assert got == {i: expected(*job) for i, job in enumerate(jobs)}
+
+
+def test_a_host_that_does_not_read_stops_sequences_but_not_the_layers():
+    seen: list[tuple[int, int, bool]] = []
+
+    async def bench(driver: Driver) -> None:
+        for s in range(2):
+            await driver.request(Register.SEQUENCE, s)
+            await driver.request(Register.LIMIT, 5)
+            await driver.request(Register.PROMPT, 1 | LAST)
+        for _ in range(60):
+            await driver.request(Register.STATUS)
+        # both sequences wait with two tokens each; a third still enters and is answered
+        await driver.request(Register.SEQUENCE, 2)
+        await driver.request(Register.LIMIT, 1)
+        assert not (await driver.request(Register.PROMPT, 4 | LAST))[1]
+        for _ in range(40):
+            await driver.request(Register.STATUS)
+        while len(seen) < 11:
+            word, _ = await driver.request(Register.TOKEN)
+            if word & TokenWord.VALID:
+                seen.append(_word(word))
+
+    run_many(bench, 3, 2)
+    assert [s for s, _, _ in seen[:5]].count(2) == 1  # behind two of each of the others
+    for s, job in enumerate((([1], 5), ([1], 5), ([4], 1))):
+        assert [token for t, token, _ in seen if t == s] == expected(*job)
+
+
+def test_a_reset_drops_what_its_sequence_left_and_nothing_else():
+    seen: list[tuple[int, int, bool]] = []
+
+    async def bench(driver: Driver) -> None:
+        for s, token in ((0, 2), (1, 3)):
+            await driver.request(Register.SEQUENCE, s)
+            await driver.request(Register.LIMIT, 4)
+            await driver.request(Register.PROMPT, token | LAST)
+        for _ in range(30):
+            await driver.request(Register.STATUS)
+        await driver.request(Register.SEQUENCE, 0)
+        await driver.request(Register.CONTROL, Control.RESET_SEQUENCE)
+        while (await driver.request(Register.SEQUENCE_STATUS))[0] & Status.BUSY:
+            word, _ = await driver.request(Register.TOKEN)
+            if word & TokenWord.VALID:
+                seen.append(_word(word))
+        assert (await driver.request(Register.POSITION))[0] == 0
+        await driver.request(Register.PROMPT, 5 | LAST)
+        while len(seen) < 8:
+            word, _ = await driver.request(Register.TOKEN)
+            if word & TokenWord.VALID:
+                seen.append(_word(word))
+
+    run_many(bench, 2, 3)
+    assert [token for s, token, _ in seen if s == 0] == expected([5], 4)
+    assert [token for s, token, _ in seen if s == 1] == expected([3], 4)
+
+
+def test_there_are_no_more_sequences_than_built():
+    async def bench(driver: Driver) -> None:
+        assert (await driver.request(Register.SEQUENCES))[0] == 3
+        assert (await driver.request(Register.SEQUENCE, 3))[1]
+        assert not (await driver.request(Register.SEQUENCE, 2))[1]
+
+    run_many(bench, 3, 1)

@@ -116,3 +116,17 @@ def test_emits_verilog_that_lints(tmp_path, head_dim):
     names = [name.split("_")[1] for name in emit(tmp_path, *parameters)]
     assert sorted(names) == ["regfile", "rom", "rom", "rope"]
     assert lint(tmp_path, *parameters) == ""
+
+
+@NUMERICS
+def test_the_number_of_a_sequence_turns_nothing(numerics):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-500, 500, (5, 2, 4))
+    own, steps = [0, 3, 3, 7, 1], steps_of(2)
+    places = [p + (s << 3) for p, s in zip(own, [0, 1, 3, 2, 3], strict=True)]
+    found = run_block(
+        Rope(4, steps, numerics, 5, sequence_bits=2), {"x": beats(x, places)}, {"y": x.size}
+    )
+    expected = rope(x, np.array(own), np.array(steps), numerics, Saturation(), "y")
+    assert vectors(found["y"]) == expected.reshape(len(x), -1).tolist()
+    assert [beat["position"] for beat in found["y"]] == np.repeat(places, 8).tolist()
