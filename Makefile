@@ -31,6 +31,9 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 # when a file was added.
 $(VENV)/installed-dev: pyproject.toml hnlpu rtl sim costmodel verification reports | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=strict
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "chromium is not installed: the test of the cost page will be skipped"
 	touch $@ $(VENV)/installed
 
 clean:

@@ -18,15 +18,25 @@ from hnlpu.costmodel.headline import headline_figures
 from hnlpu.costmodel.inputs import Inputs, at
 from hnlpu.costmodel.measured import load_measured
 from hnlpu.costmodel.paper_estimate import paper_headline
-from hnlpu.costmodel.quantity import Figure
+from hnlpu.costmodel.quantity import Figure, Quantity
 from hnlpu.costmodel.sheet import Sheet
 from hnlpu.costmodel.speed import RESOURCES
 from hnlpu.costmodel.uncertainty import Effect, draw, figures, tornado
 from hnlpu.costmodel.workload import Workload
+from hnlpu.errors import HnlpuError
+from hnlpu.model import LinearShape
 from hnlpu.outline import ModelOutline
 from hnlpu.silicon import ArraySilicon
 
-__all__ = ["COMPARED", "TORNADOES", "Bottleneck", "Comparison", "Estimate", "estimate"]
+__all__ = [
+    "COMPARED",
+    "TORNADOES",
+    "Bottleneck",
+    "Comparison",
+    "Estimate",
+    "estimate",
+    "estimate_from_dict",
+]
 
 #: Figures whose assumptions are ranked.
 TORNADOES = ("tokens_per_s", "tokens_per_j", "tco_usd", "cost_advantage", "carbon_advantage")
@@ -92,6 +102,10 @@ class Estimate:
     headline, paper : mapping of str to Figure
         The headline figures in consistent and in paper mode, by the keys of :data:`hnlpu.costmodel.headline.HEADLINE`; paper mode lacks those the
         paper's assumptions do not give for this model.
+    transistors : mapping of str to int
+        Counted transistors of all arrays by part, see :data:`hnlpu.silicon.PARTS`.
+    draws, seed : int
+        Of the Monte Carlo.
     """
 
     model: ModelOutline
@@ -105,8 +119,11 @@ class Estimate:
     paper: Mapping[str, Figure]
     comparisons: Mapping[str, Comparison]
     tornadoes: Mapping[str, Sequence[Effect]]
+    transistors: Mapping[str, int]
     notes: tuple[str, ...]
     contradictions: tuple[Note, ...]
+    draws: int
+    seed: int
 
     def as_dict(self, mode: str = "both") -> dict[str, Any]:
         """Stable keys for JSON: the headline of the mode at the top, everything else below it.
@@ -124,9 +141,8 @@ class Estimate:
             found["bottleneck"] = self.bottleneck.as_dict()
         if mode == "both":
             found["paper"] = theirs
-        model = {key: value for key, value in asdict(self.model).items() if key != "windows"}
         return found | {
-            "model": model,
+            "model": asdict(self.model),
             "design": asdict(self.design),
             "workload": asdict(self.workload),
             "baselines": {
@@ -153,6 +169,9 @@ class Estimate:
                 name: [asdict(effect) for effect in effects]
                 for name, effects in self.tornadoes.items()
             },
+            "transistors_by_part": dict(self.transistors),
+            "draws": self.draws,
+            "seed": self.seed,
             "notes": list(self.notes),
             "contradictions": [asdict(note) for note in self.contradictions],
         }  # fmt: skip
@@ -185,11 +204,62 @@ def estimate(
         A shape without a counted base, an unknown name, a bad data file, a chip beyond the reticle, a workload beyond
         the context or the KV capacity.
     """
-    sheet = consistent_sheet(design)
     inputs = consistent_inputs(
         model, arrays, workload, design, toggles=load_measured().toggles, settings=settings
     )
-    check_fits(sheet, inputs, design)
+    check_fits(consistent_sheet(design), inputs, design)
+    transistors: Counter[str] = Counter()
+    for linear in model.linears:
+        for part, n in arrays[linear.n_rows, linear.n_columns].transistors_by_part.items():
+            transistors[part] += linear.count * n
+    return _evaluate(model, workload, design, inputs, transistors, draws, seed)
+
+
+def estimate_from_dict(tree: Mapping[str, Any]) -> Estimate:
+    """The estimate that :meth:`Estimate.as_dict` wrote, evaluated again from its inputs.
+
+    Raises
+    ------
+    HnlpuError
+        Not such a mapping, or one of another version.
+    """
+    try:
+        model = dict(tree["model"])
+        model["linears"] = tuple(LinearShape(**item) for item in model["linears"])
+        model["windows"] = tuple(model["windows"])
+        inputs = {
+            name: Quantity(
+                item["mid"], item["unit"], item["low"], item["high"], item["source"], item["tag"]
+            )
+            for name, item in tree["inputs"].items()
+        }
+        design = Design(**tree["design"])
+        sheet = consistent_sheet(design)
+        if set(sheet.inputs) - inputs.keys():
+            raise KeyError(min(set(sheet.inputs) - inputs.keys()))
+        return _evaluate(
+            ModelOutline(**model), Workload(**tree["workload"]), design, inputs,
+            tree["transistors_by_part"], tree["draws"], tree["seed"],
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise HnlpuError(
+            "not an estimate of this version",
+            where="estimate.json",
+            got=f"{type(error).__name__}: {error}",
+            do="run hnlpu estimate again",
+        ) from error
+
+
+def _evaluate(
+    model: ModelOutline,
+    workload: Workload,
+    design: Design,
+    inputs: Inputs,
+    transistors: Mapping[str, int],
+    draws: int,
+    seed: int,
+) -> Estimate:
+    sheet = consistent_sheet(design)
     found = figures(sheet, inputs, n=draws, seed=seed)
     comparisons = {}
     compared = sheet.needed(COMPARED)
@@ -197,7 +267,9 @@ def estimate(
         if not accelerator.has_roofline:
             comparisons[name] = Comparison(accelerator, {})
             continue
-        beside = {**inputs, **accelerator_inputs(name, model)}
+        # what the user set of the accelerator compared with stands
+        given = {} if name == design.accelerator else accelerator_inputs(name, model)
+        beside = {**inputs, **given}
         beside = {key: beside[key] for key in compared.inputs}
         comparisons[name] = Comparison(
             accelerator, figures(compared, beside, n=draws, seed=seed, names=COMPARED)
@@ -214,8 +286,11 @@ def estimate(
         paper=paper_headline(model),
         comparisons=comparisons,
         tornadoes={name: tornado(sheet, inputs, name) for name in TORNADOES},
+        transistors=dict(transistors),
         notes=_NOTES,
         contradictions=contradictions(model),
+        draws=draws,
+        seed=seed,
     )
 
 

@@ -13,7 +13,7 @@ from hnlpu.costmodel.sheet import rule
 
 __all__ = ["INPUTS", "PARTS"]
 
-#: Parts of a token's energy, and the figure of each in J per token that passes.
+#: Parts of a token's energy, and the figure of each in J per token that passes; all but the last are switching.
 PARTS = {
     "weights": "weight_energy",
     "lines": "line_energy",
@@ -22,6 +22,7 @@ PARTS = {
     "buffer": "buffer_energy",
     "hbm": "hbm_energy",
     "links": "link_energy",
+    "static": "static_energy",
 }
 
 #: Inputs of these rules and their units.
@@ -130,6 +131,18 @@ def idle_io_w(hbm_stacks, hbm_idle, phy_idle, hbm_needed, link_idle, chips, one_
     """HBM stacks and PHYs, and interconnect of more than one chip, without traffic."""
     linked = where(chips > one_chip, 1, 0)
     return ((hbm_stacks * hbm_idle + phy_idle) * hbm_needed + link_idle * linked) * chips
+
+
+@rule("J/token")
+def static_energy(leakage_w, idle_io_w, positions_per_s):
+    """(Leakage + idle interfaces) / tokens that pass per second: what flows without them, shared by them."""
+    return (leakage_w + idle_io_w) / positions_per_s
+
+
+@rule("J/token")
+def token_energy(pass_energy, static_energy):
+    """Switching of a token's pass + its share of what flows without tokens."""
+    return pass_energy + static_energy
 
 
 @rule("W")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hnlpu.exploration import ExploreOptions, explore
     from hnlpu.generator import GenerateOptions, generate
     from hnlpu.inspection import inspect
-    from hnlpu.reports.report import write_report
+    from hnlpu.reports.report import write_cost_report, write_report
     from hnlpu.reproduction import reproduce
     from hnlpu.requantization import quantize
     from hnlpu.session import run
@@ -49,6 +49,7 @@ __all__ = [
     "run",
     "verify",
     "verify_chip",
+    "write_cost_report",
     "write_report",
 ]
 
@@ -74,6 +75,7 @@ _HOME = {
     "run": "hnlpu.session",
     "verify": "hnlpu.verification.verify",
     "verify_chip": "hnlpu.verification.chip",
+    "write_cost_report": "hnlpu.reports.report",
     "write_report": "hnlpu.reports.report",
 }
 

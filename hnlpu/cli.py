@@ -32,7 +32,7 @@ typical use:
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
   hnlpu reproduce                              the paper's numbers, published and recomputed
-  hnlpu report DIR -o OUT                      one HTML page of it all
+  hnlpu report DIR | --model NAME -o OUT       one HTML page of it all
 
 CKPT is a Hugging Face folder, or with the extra [hub] a repository id. Every verb has --json and --help.
 exit codes: 0 fine, 1 a check failed, 2 bad input, 3 a tool is missing, 130 interrupted"""
@@ -177,6 +177,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="positions of the KV cache (the model's, up to 4096)",
     )
+    generate.add_argument(
+        "--sequences", type=int, default=1, metavar="N",
+        help="sequences the chip works on at a time, each with a KV cache (1)",
+    )  # fmt: skip
     generate.add_argument("--phases", type=int, metavar="T", help="inputs that share a port (3)")
     generate.add_argument(
         "--quantize",
@@ -397,9 +401,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     estimate.add_argument("--all", action="store_true", help="every figure, not the headline only")
     report = verb(
-        "report", verbs.report, "write one HTML page, with JSON, CSV and PNG, of a bundle"
+        "report",
+        verbs.report,
+        "write one HTML page of a bundle, or the cost page of any model",
+        "A bundle's page says what was hardwired, what was verified and what it would cost. The cost page recomputes its "
+        "figures while you change node, volume, prices and workload; beside it Markdown, CSV, JSON, PNG and SVG.",
     )
-    report.add_argument("bundle", help="folder written by generate")
+    costs(report)
+    report.add_argument(
+        "--beside", metavar="MODEL", help="another model, checkpoint or config.json to compare with"
+    )
     report.add_argument("-o", "--out", required=True, metavar="OUT", help="folder for the page")
     return parser
 

@@ -1,4 +1,4 @@
-"""Verbs of the cost model: what ``estimate`` and ``reproduce`` print.
+"""Verbs of the cost model: what ``estimate``, ``reproduce`` and ``report`` do and print.
 
 A verb takes parsed arguments and a progress display, and returns the result for ``--json`` and the exit code.
 """
@@ -7,21 +7,25 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hnlpu.costmodel.estimate import Estimate
 from hnlpu.costmodel.headline import HEADLINE
+from hnlpu.costmodel.presets import load_outlines
 from hnlpu.costmodel.quantity import Figure
+from hnlpu.costmodel.speed import RESOURCES
 from hnlpu.errors import HnlpuError
 from hnlpu.estimation import EstimateOptions
 from hnlpu.estimation import estimate as run_estimate
 from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
 from hnlpu.reports.cost_format import between, shown, unit_text
+from hnlpu.reports.report import write_cost_report, write_report
 from hnlpu.reproduction import list_inputs, rows_as_csv
 from hnlpu.reproduction import reproduce as run_reproduce
 
-__all__ = ["estimate", "estimate_options", "print_headline", "reproduce"]
+__all__ = ["estimate", "estimate_options", "print_headline", "report", "reproduce"]
 
 #: Figures of ``TORNADOES`` that are printed, and how many inputs of each.
 _DECIDED = {"tokens_per_s": "tokens per second", "cost_advantage": "cost beside {name}"}
@@ -54,6 +58,38 @@ def estimate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     return result.as_dict(args.mode), 0
 
 
+def report(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    out = Path(args.out)
+    if args.source is not None and (Path(args.source) / "manifest.json").is_file():
+        if args.beside is not None:
+            raise HnlpuError(
+                "a bundle's report has nothing beside it", where="--beside", got=args.beside,
+                do="name a model, checkpoint or config.json instead of the bundle",
+            )  # fmt: skip
+        result = write_report(Path(args.source), out)
+        if not args.json:
+            show_line(f"wrote {out / 'index.html'}")
+        return result, 0
+    options = estimate_options(args)
+    found = run_estimate(args.source, model=args.model, options=options, progress=show)
+    beside = None
+    if args.beside is not None:
+        known = args.beside in load_outlines()
+        beside = run_estimate(
+            None if known else args.beside,
+            model=args.beside if known else None,
+            options=options,
+            progress=show,
+        )
+    command = f"hnlpu report {args.source or f'--model {args.model}'}"
+    write_cost_report(found, out, command=command, beside=beside)
+    if not args.json:
+        show_line(f"wrote {out / 'index.html'}, report.md, report.json, tables and charts")
+        if beside is not None:
+            show_line(f"wrote {out / 'compare.md'}: beside {beside.model.name}")
+    return found.as_dict(), 0
+
+
 def _print_estimate(result: Estimate, mode: str, *, every: bool) -> None:
     work, design = result.workload, result.design
     years = result.inputs["years"]
@@ -72,6 +108,10 @@ def _print_estimate(result: Estimate, mode: str, *, every: bool) -> None:
     limits = result.bottleneck
     shares = ", ".join(f"{name} {share:.0%}" for name, share in limits.shares.items())
     show_line(f"\nbottleneck: {limits.mid}; over the draws {shares}")
+    show_line(
+        "tokens that each resource lets pass per second, prompts included (all requests in flight):"
+    )
+    show_table(_rates(result), ("resource", "tokens/s", "5 % to 95 %"))
     show_line("\nbeside accelerators that write the same tokens of the same workload (roofline):")
     show_table(*_comparisons(result))
     rates = _published(result)
@@ -119,6 +159,18 @@ def print_headline(result: Estimate, mode: str = "both") -> None:
 
 def _figure(figure: Figure | None) -> str:
     return "-" if figure is None else shown(figure.mid, figure.unit)
+
+
+def _rates(result: Estimate) -> list[list[Any]]:
+    """What each resource allows; nothing for one that a token does not use."""
+    rows = []
+    for name, figure_name in RESOURCES.items():
+        interval = result.figures[figure_name]
+        if interval.mid:
+            slow = 1 / interval.high
+            fast = 1 / interval.low if interval.low else float("inf")
+            rows.append([name, shown(1 / interval.mid, "token/s"), between(slow, fast, "token/s")])
+    return rows
 
 
 def _comparisons(result: Estimate) -> tuple[list[list[Any]], Sequence[str]]:

@@ -124,6 +124,7 @@ def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         requantize=args.requantize,
         numerics=_numerics(args),
         context=args.context,
+        sequences=args.sequences,
     )
     manifest = hnlpu.generate(
         args.checkpoint, args.out, options, base=args.base, force=args.force, progress=show
@@ -150,7 +151,7 @@ def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         chip = manifest["chip"]
         show_line(
             f"chip: {chip['blocks']} blocks, {chip['streams']} streams, context {chip['context']}, "
-            f"{chip['boot_words']:,} boot words"
+            f"{chip['sequences']} at a time, {chip['boot_words']:,} boot words"
         )
     return manifest, 0
 
@@ -472,11 +473,10 @@ def _point(point: dict[str, Any]) -> list[Any]:
     ]
 
 
-def report(args: argparse.Namespace, _: Progress) -> tuple[Any, int]:
-    result = hnlpu.write_report(Path(args.bundle), Path(args.out))
-    if not args.json:
-        show_line(f"wrote {Path(args.out) / 'index.html'}")
-    return result, 0
+def report(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import cost_verbs
+
+    return cost_verbs.report(args, show)
 
 
 def demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from hnlpu.reports.format import number, quantity
+from hnlpu.reports.cost_format import shown
+from hnlpu.reports.format import number
 
 __all__ = [
     "GRID",
@@ -25,7 +26,6 @@ __all__ = [
     "histogram",
     "panels",
     "save",
-    "stacks",
 ]
 
 #: One colour per tag, on the page and in charts.
@@ -118,9 +118,9 @@ def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> C
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes(0.55 + 0.4 * len(items))
         places = range(len(items))
-        shown = [item for item in items if item.mid > 0]
-        largest = max((item.high for item in shown), default=1.0)
-        smallest = min((item.low for item in shown if item.low > 0), default=largest / 10)
+        positive = [item for item in items if item.mid > 0]
+        largest = max((item.high for item in positive), default=1.0)
+        smallest = min((item.low for item in positive if item.low > 0), default=largest / 10)
         colours = [_ACCENT if item.strong else _SOFT for item in items]
         floor = smallest / 3 if log else 0.0
         widths = [max(0.0, item.mid - floor) for item in items]
@@ -130,7 +130,7 @@ def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> C
                 axes.plot([max(item.low, floor), item.high], [place, place], color=INK,
                           linewidth=1.1, solid_capstyle="butt", marker="|", ms=6)  # fmt: skip
             end = max(item.high, item.mid)
-            axes.annotate(quantity(item.mid, item.unit), (max(end, floor), place), (6, 0),
+            axes.annotate(shown(item.mid, item.unit), (max(end, floor), place), (6, 0),
                           textcoords="offset points", va="center", fontsize=9)  # fmt: skip
         axes.set_yticks(places, [item.label for item in items])
         axes.invert_yaxis()
@@ -149,39 +149,7 @@ def bars(name: str, title: str, items: Sequence[Bar], *, log: bool = False) -> C
         axes.tick_params(length=0)
         axes.tick_params(axis="x", labelsize=8)
         text = ", ".join(
-            f"{item.label}: {quantity(item.mid, item.unit)} ({item.tag})" for item in items
-        )
-        return save(figure, name, title, text)
-
-
-def stacks(
-    name: str, title: str, rows: Sequence[tuple[str, Sequence[Bar]]], colours: Sequence[str]
-) -> Chart:
-    """Stacked horizontal bars; the legend takes the labels of the first row."""
-    with matplotlib.rc_context(STYLE):
-        figure, axes = _axes(1.1 + 0.55 * len(rows))
-        for place, (_, parts) in enumerate(rows):
-            left = 0.0
-            for part, colour in zip(parts, colours, strict=False):
-                axes.barh(place, part.mid, left=left, height=0.55, color=colour,
-                          label=part.label if place == 0 else None)  # fmt: skip
-                left += part.mid
-            axes.annotate(quantity(left, parts[0].unit), (left, place), (6, 0),
-                          textcoords="offset points", va="center", fontsize=9)  # fmt: skip
-        axes.set_yticks(range(len(rows)), [label for label, _ in rows])
-        axes.invert_yaxis()
-        largest = max(sum(part.mid for part in parts) for _, parts in rows)
-        axes.set_xlim(0, largest * 1.3)
-        axes.xaxis.set_major_formatter(lambda value, _: _tick(value, rows[0][1][0].unit))
-        axes.grid(axis="x", color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        axes.tick_params(axis="x", labelsize=8)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-        text = "; ".join(
-            f"{label}: "
-            + ", ".join(f"{part.label} {quantity(part.mid, part.unit)}" for part in parts)
-            for label, parts in rows
+            f"{item.label}: {shown(item.mid, item.unit)} ({item.tag})" for item in items
         )
         return save(figure, name, title, text)
 
@@ -189,9 +157,9 @@ def stacks(
 def _tick(value: float, unit: str) -> str:
     """A value of the axis; its unit stands beside the bars."""
     if unit == "USD":
-        return quantity(value, unit)
+        return shown(value, unit)
     if abs(value) >= 1e5:
-        return quantity(value, "tokens/s").removesuffix(" tokens/s")
+        return shown(value, "token").removesuffix(" tokens")
     return f"{value:,g}"
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hnlpu.costmodel.quantity import CONFIDENCES
+from hnlpu.costmodel.estimate import Estimate
+from hnlpu.costmodel.quantity import Figure
 from hnlpu.reports.bundle import Bundle
-from hnlpu.reports.format import count, quantity, spread
+from hnlpu.reports.cost_format import between, shown
+from hnlpu.reports.format import count
 
 __all__ = ["Row", "collect"]
 
@@ -48,12 +50,11 @@ class Row:
         """The middle value with its unit; counts and what a source states in full."""
         if self.unit == "count":
             return count(self.mid)
-        stated = self.tag == "published" and self.low == self.high
-        return quantity(self.mid, self.unit, 6 if stated else 3)
+        return shown(self.mid, self.unit)
 
     @property
     def range(self) -> str:
-        return "" if self.unit == "count" else spread(self.low, self.high, self.unit)
+        return "" if self.unit == "count" else between(self.low, self.high, self.unit)
 
     @property
     def title(self) -> str:
@@ -62,8 +63,8 @@ class Row:
         return " \u2014 ".join(part for part in parts if part)
 
 
-def collect(bundle: Bundle) -> dict[str, Row]:
-    """Every figure of the bundle by dotted name, in a fixed order."""
+def collect(bundle: Bundle, estimate: Estimate | None) -> dict[str, Row]:
+    """Every figure of the bundle and of its estimate by dotted name, in a fixed order."""
     rows = {}
     totals = bundle.manifest.get("totals", {})
     for key, note in (
@@ -82,8 +83,11 @@ def collect(bundle: Bundle) -> dict[str, Row]:
             if value is not None:
                 name = f"{part}.{key}"
                 rows[name] = _counted(name, value, note, f"{part}.json")
-    for name, figure in _figures(bundle.estimate, "estimate"):
-        rows[name] = figure
+    for name, figure in _figures(estimate):
+        rows[name] = Row(
+            name, figure.low, figure.mid, figure.high, figure.unit, figure.tag, figure.note,
+            "; ".join(figure.sources),
+        )  # fmt: skip
     return rows
 
 
@@ -100,24 +104,27 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def _figures(tree: Any, path: str) -> Iterator[tuple[str, Row]]:
-    if not isinstance(tree, Mapping):
+def _figures(estimate: Estimate | None) -> Iterator[tuple[str, Figure]]:
+    """The headline first, then what stands beside it, then everything else."""
+    if estimate is None:
         return
-    if {"low", "mid", "high", "unit"} <= set(tree):
-        tag = str(tree.get("tag", "assumed"))
-        yield (
-            path,
-            Row(
-                path,
-                float(tree["low"]),
-                float(tree["mid"]),
-                float(tree["high"]),
-                str(tree["unit"]),
-                tag if tag in CONFIDENCES else "assumed",
-                str(tree.get("note", "")),
-                str(tree.get("source", "")),
-            ),
-        )
-        return
-    for key, value in tree.items():
-        yield from _figures(value, f"{path}.{key}")
+    for key, figure in estimate.headline.items():
+        yield f"estimate.{key}", figure
+    for key, figure in estimate.paper.items():
+        yield f"paper.{key}", figure
+    total = sum(estimate.transistors.values())
+    for part, n in estimate.transistors.items():
+        if n:
+            per_weight = n / estimate.model.n_hardwired_weights
+            yield (
+                f"transistors.{part}",
+                Figure(
+                    per_weight, per_weight, per_weight, "transistor/weight", "measured",
+                    f"counted on the emitted bases; {n:,} of {total:,} transistors",
+                ),
+            )  # fmt: skip
+    for machine, comparison in estimate.comparisons.items():
+        for key, figure in comparison.figures.items():
+            yield f"{machine}.{key}", figure
+    for key, figure in estimate.figures.items():
+        yield f"figures.{key}", figure

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hnlpu.reports.bundle import Bundle
 from hnlpu.reports.figure import Row
-from hnlpu.reports.format import count, number, quantity
+from hnlpu.reports.format import count, number
 
 __all__ = ["Check", "Tile", "checks", "tiles"]
 
@@ -83,7 +83,6 @@ def tiles(bundle: Bundle, rows: Mapping[str, Row], outcome: tuple[Check, ...]) -
     """Headline figures in reading order: what it is, that it is right, what it costs."""
     commands = {missing.name: missing.command for missing in bundle.missing}
     readback, simulation, mutation = outcome
-    architecture = str(bundle.estimate.get("architecture", "taps"))
 
     def tile(label: str, name: str, detail: str, state: str = "", text: str = "") -> Tile:
         part = name.partition(".")[0]
@@ -110,15 +109,15 @@ def tiles(bundle: Bundle, rows: Mapping[str, Row], outcome: tuple[Check, ...]) -
         tile("Vectors bit-exact", "verify.vectors", _after(simulation), simulation.state),
         tile("Mutants found", "verify.mutants_killed", "one weight changed in each",
              mutation.state, of("verify.mutants_killed", "verify.mutants")),
-        tile("Transistors per weight", "estimate.transistors_per_weight.total",
-             "counted on the emitted bases"),
-        tile("Silicon, whole system", "estimate.total_area_mm2.counted", _chips(rows)),
-        tile("Tokens per second", "estimate.tokens_per_s.pipelined", _spread(rows,
-             "estimate.tokens_per_s.pipelined", "all slots full")),
-        tile("Tokens per joule", "estimate.tokens_per_j.pipelined", _spread(rows,
-             "estimate.tokens_per_j.pipelined", "all slots full")),
-        tile("New weights, new masks", f"estimate.respin_usd.{architecture}",
-             _paper_masks(rows, architecture)),
+        tile("Transistors per weight", "estimate.transistors_per_weight",
+             "counted on the emitted bases, with clock tree and repeaters"),
+        tile("Silicon of a system", "estimate.total_area_mm2", _chips(rows)),
+        tile("Tokens per second", "estimate.tokens_per_s", ""),
+        tile("Tokens per joule", "estimate.tokens_per_j", ""),
+        tile("One-time cost", "estimate.nre_usd", ""),
+        tile("New weights", "estimate.respin_usd", "masks, engineering and new chips"),
+        tile("Cost of ownership", "estimate.tco_usd", ""),
+        tile("Carbon", "estimate.tco2e", ""),
     )  # fmt: skip
 
 
@@ -127,17 +126,5 @@ def _after(check: Check) -> str:
 
 
 def _chips(rows: Mapping[str, Row]) -> str:
-    chips, die = rows.get("estimate.chips.counted"), rows.get("estimate.die_area_mm2.counted")
+    chips, die = rows.get("estimate.chips"), rows.get("estimate.die_area_mm2")
     return f"{chips.text} of {die.text}" if chips and die else ""
-
-
-def _spread(rows: Mapping[str, Row], name: str, text: str) -> str:
-    row = rows.get(name)
-    return f"{text}; {row.range}" if row and row.range else text
-
-
-def _paper_masks(rows: Mapping[str, Row], architecture: str) -> str:
-    paper = rows.get("estimate.respin_usd.paper")
-    if paper is None or architecture == "paper":
-        return ""
-    return f"{quantity(paper.mid, paper.unit)} with the paper's masks"

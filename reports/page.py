@@ -7,9 +7,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from hnlpu.costmodel.estimate import Estimate
+from hnlpu.costmodel.headline import HEADLINE
 from hnlpu.costmodel.quantity import CONFIDENCES
+from hnlpu.costmodel.speed import RESOURCES
 from hnlpu.reports.bundle import Bundle
-from hnlpu.reports.chart import TAG_COLOURS, Bar, Chart, bars, histogram, stacks
+from hnlpu.reports.chart import TAG_COLOURS, Bar, Chart, bars, histogram
 from hnlpu.reports.figure import Row
 from hnlpu.reports.format import count, number
 from hnlpu.reports.headline import Check, Tile
@@ -19,29 +22,38 @@ __all__ = ["draw_charts", "render"]
 #: Matrices listed on the page; all of them are in matrices.csv.
 MAX_ROWS = 400
 
-_PARTS = "estimate.transistors_per_weight.parts."
-_BLOCKS = "estimate.area_blocks_mm2."
-_BLOCK_NAMES = {
-    "hn_array": "HN arrays",
-    "vex": "VEX",
-    "control": "control unit",
-    "buffer": "attention buffer",
-    "interconnect": "interconnect",
-    "hbm_phy": "HBM PHY",
-    "embedding_sram": "embedding SRAM",
+_PARTS = "transistors."
+_BLOCKS = {
+    "figures.hn_area_mm2": "HN arrays",
+    "figures.vex_mm2": "VEX",
+    "figures.control_mm2": "control unit",
+    "figures.buffer_mm2": "attention buffer",
+    "figures.interconnect_mm2": "interconnect",
+    "figures.hbm_phy_mm2": "HBM PHY",
+    "figures.embedding_sram_mm2": "embedding SRAM",
 }
-_RATES = {"pipelined": "this design, all slots", "batch_1": "this design, 1 sequence"}
-_WORKLOADS = {
-    "roofline_batch_1": "memory bound",
-    "kernels_batch_1": "with kernel times",
-    "published_table_2": "paper, Table 2",
-    "published_tco": "paper, cost section",
+_MASKS = {
+    "figures.mask_shared_usd": "shared by all chips and models",
+    "figures.mask_per_chip_usd": "weights of one chip",
+    "figures.mask_variants_usd": "weights of all chips",
+    "figures.respin_usd": "new weights: masks, engineering, chips",
 }
-_RESOURCES = {
+_COMPARED = {
+    "gpu_tokens_per_s": "tokens/s each",
+    "gpu_tokens_per_j": "tokens/J",
+    "gpus": "as many as",
+    "gpu_tco_usd": "ownership",
+    "cost_advantage": "cost / ours",
+    "energy_advantage": "our tokens/J / theirs",
+    "carbon_advantage": "carbon / ours",
+}
+_RESOURCE_NAMES = {
     "arrays": "the HN arrays",
     "vex": "the vector unit (VEX)",
+    "buffer": "the attention buffers",
+    "hbm": "HBM",
     "links": "the links between chips",
-    "slots": "the number of slots",
+    "sequences": "the number of requests in flight",
 }
 _TAGS = {
     "measured": "counted or simulated on the emitted files",
@@ -52,27 +64,32 @@ _TAGS = {
 }
 
 
-def draw_charts(bundle: Bundle, rows: Mapping[str, Row]) -> dict[str, Chart]:
+def draw_charts(
+    bundle: Bundle, rows: Mapping[str, Row], estimate: Estimate | None
+) -> dict[str, Chart]:
     """Every chart that the bundle has data for, by name."""
     charts = []
     codes = _histogram(bundle)
     if codes:
         charts.append(histogram("codes", "Codes of all hardwired weights", codes))
-    parts = _section(rows, _PARTS)
-    if parts:
+    if estimate is not None:
+        parts = _section(rows, _PARTS)
         items = [_bar(name, row) for name, row in parts if row.mid > 0]
         charts.append(bars("silicon", "Transistors per weight, by part", items))
-    blocks = _section(rows, _BLOCKS)
-    if blocks:
-        items = [_bar(_BLOCK_NAMES.get(name, name), row) for name, row in blocks if row.high > 0]
-        charts.append(bars("area", "Silicon area by block, all chips", items))
-    charts += _mask_charts(bundle, rows)
-    for kind, title in (
-        ("tokens_per_s", "Tokens per second"),
-        ("tokens_per_j", "Tokens per joule"),
-    ):
-        items = _comparison(bundle, rows, kind)
-        if items:
+        blocks = [_bar(label, rows[name]) for name, label in _BLOCKS.items() if rows[name].high > 0]
+        charts.append(bars("area", "Silicon area by block, all chips", blocks))
+        for kind, title in (
+            ("tokens_per_s", "Tokens per second of a machine"),
+            ("tokens_per_j", "Tokens per joule"),
+        ):
+            items = [
+                _bar("this design", rows[f"estimate.{kind}"]),
+                *(
+                    _bar(item.accelerator.name, rows[f"{name}.gpu_{kind}"], strong=False)
+                    for name, item in estimate.comparisons.items()
+                    if item.figures
+                ),
+            ]
             charts.append(bars(kind, f"{title}, logarithmic", items, log=True))
     return {chart.name: chart for chart in charts}
 
@@ -83,8 +100,9 @@ def render(
     charts: Mapping[str, Chart],
     outcome: Sequence[Check],
     headline: Sequence[Tile],
+    estimate: Estimate | None,
 ) -> str:
-    """The page as one HTML document that loads nothing."""
+    """The page as one HTML document that loads nothing; ``cost/index.html`` is linked."""
     environment = Environment(
         loader=PackageLoader("hnlpu.reports"),
         autoescape=True,
@@ -95,7 +113,7 @@ def render(
     )
     environment.filters.update(count=count, number=number)
     style = environment.get_template("report.css").render(tags=TAG_COLOURS)
-    manifest, estimate = bundle.manifest, bundle.estimate
+    manifest = bundle.manifest
     matrices = manifest.get("matrices", [])
     checkpoint = manifest.get("checkpoint", {})
     return environment.get_template("report.html.j2").render(
@@ -120,16 +138,17 @@ def render(
         readback=bundle.readback,
         verify=bundle.verify,
         estimate=estimate,
-        architecture=estimate.get("architecture", "taps"),
         parts=_section(rows, _PARTS),
-        blocks=[(_BLOCK_NAMES.get(name, name), name, row) for name, row in _section(rows, _BLOCKS)],
-        masks=list(estimate.get("mask_nre_usd", {})),
-        rates=_RATES,
-        baselines=estimate.get("baselines", {}),
-        paper=_beside(rows, str(estimate.get("architecture", "taps"))),
-        intervals=_section(rows, "estimate.bottleneck.interval_s."),
-        bottleneck=estimate.get("bottleneck", {}),
-        resources=_RESOURCES,
+        blocks=_BLOCKS,
+        masks=_MASKS,
+        resources=RESOURCES,
+        resource_names=_RESOURCE_NAMES,
+        compared=_COMPARED,
+        paper=[
+            (item.label, f"paper.{key}", f"estimate.{key}")
+            for key, item in HEADLINE.items()
+            if f"paper.{key}" in rows
+        ],
         tags=[(tag, _TAGS[tag]) for tag in CONFIDENCES],
     )
 
@@ -173,61 +192,3 @@ def _section(rows: Mapping[str, Row], prefix: str) -> list[tuple[str, Row]]:
 
 def _bar(label: str, row: Row, *, strong: bool = True) -> Bar:
     return Bar(label, row.low, row.mid, row.high, row.unit, row.tag, strong)
-
-
-def _mask_charts(bundle: Bundle, rows: Mapping[str, Row]) -> list[Chart]:
-    stack, respins = [], []
-    for name, cost in bundle.estimate.get("mask_nre_usd", {}).items():
-        label = f"{name}, {cost.get('n_weight_masks', '?')} of {cost.get('n_masks', '?')}"
-        shared = rows.get(f"estimate.mask_nre_usd.{name}.shared")
-        respin = rows.get(f"estimate.respin_usd.{name}")
-        if shared and respin:
-            stack.append((label, (_bar("shared by all weights", shared),
-                                  _bar("this model's weights", respin))))  # fmt: skip
-            respins.append(_bar(label, respin, strong=name != "paper"))
-    if not stack:
-        return []
-    return [
-        stacks("masks", "Masks of the first system", stack, ("#b9d3e4", "#1f5f8b")),
-        bars("respin", "Masks for new weights", respins),
-    ]
-
-
-def _comparison(bundle: Bundle, rows: Mapping[str, Row], kind: str) -> list[Bar]:
-    """Ours, the baselines and, where it applies, the paper, in tokens/s or tokens/J."""
-    items = [
-        _bar(label, rows[f"estimate.{kind}.{name}"])
-        for name, label in _RATES.items()
-        if f"estimate.{kind}.{name}" in rows
-    ]
-    for machine, content in bundle.estimate.get("baselines", {}).items():
-        short = str(content.get("name", machine)).rpartition(" ")[2]
-        for workload in content.get("workloads", {}):
-            row = rows.get(f"estimate.baselines.{machine}.workloads.{workload}.{kind}")
-            if row:
-                label = f"{short}, {_WORKLOADS.get(workload, workload)}"
-                items.append(_bar(label, row, strong=False))
-    paper = rows.get(f"estimate.paper.{kind}")
-    if paper:
-        items.append(_bar("HNLPU paper, Table 2", paper, strong=False))
-    return items if len(items) > 1 else []
-
-
-def _beside(rows: Mapping[str, Row], architecture: str) -> list[tuple[str, Row, Row]]:
-    """The paper's figures and ours for the same thing."""
-    pairs = (
-        ("Tokens per second", "tokens_per_s", "tokens_per_s.pipelined"),
-        ("Tokens per joule", "tokens_per_j", "tokens_per_j.pipelined"),
-        ("System power", "power_w", "power_w"),
-        ("Chips", "chips", "chips.counted"),
-        ("Die area", "die_area_mm2", "die_area_mm2.counted"),
-        ("Silicon, whole system", "total_area_mm2", "total_area_mm2.counted"),
-        ("Shared masks", "mask_shared_usd", f"mask_nre_usd.{architecture}.shared"),
-        ("Masks of one chip", "mask_per_chip_usd", f"mask_nre_usd.{architecture}.per_chip"),
-        ("Masks for new weights", "respin_usd", f"respin_usd.{architecture}"),
-    )
-    return [
-        (label, rows[f"estimate.paper.{theirs}"], rows[f"estimate.{ours}"])
-        for label, theirs, ours in pairs
-        if f"estimate.paper.{theirs}" in rows and f"estimate.{ours}" in rows
-    ]

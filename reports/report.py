@@ -1,4 +1,4 @@
-"""Report: reads a bundle, writes one page, its charts and its tables.
+"""Report: of a bundle, one page with its charts and tables and the cost report beside it; or a cost report alone.
 
 Everything is computed before the first file is written, and each file is put in place whole; the
 same bundle gives the same bytes.
@@ -6,22 +6,23 @@ same bundle gives the same bytes.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from hnlpu.errors import HnlpuError
+from hnlpu.costmodel.estimate import Estimate, estimate_from_dict
 from hnlpu.reports.bundle import read_bundle
+from hnlpu.reports.cost_files import comparison_files, cost_files, write_files
+from hnlpu.reports.cost_report import cost_page
 from hnlpu.reports.figure import collect
 from hnlpu.reports.headline import checks, tiles
 from hnlpu.reports.page import draw_charts, render
 from hnlpu.reports.table import figures_csv, matrices_csv
 
-__all__ = ["write_report"]
+__all__ = ["write_cost_report", "write_report"]
 
 
 def write_report(bundle: Path, out: Path) -> dict[str, Any]:
-    """Write the page, its charts, ``report.json`` and the two CSV tables to ``out``.
+    """Write the page, its charts, ``report.json`` and the two CSV tables to ``out``; the cost report to ``out/cost``.
 
     Parameters
     ----------
@@ -43,12 +44,13 @@ def write_report(bundle: Path, out: Path) -> dict[str, Any]:
         Not a bundle, or ``out`` cannot be written.
     """
     content = read_bundle(bundle)
-    rows = collect(content)
+    estimate = estimate_from_dict(content.estimate) if content.estimate else None
+    rows = collect(content, estimate)
     outcome = checks(content, rows)
     headline = tiles(content, rows, outcome)
-    charts = draw_charts(content, rows)
+    charts = draw_charts(content, rows, estimate)
     files = {
-        "index.html": render(content, rows, charts, outcome, headline).encode(),
+        "index.html": render(content, rows, charts, outcome, headline, estimate).encode(),
         "figures.csv": figures_csv(rows.values()).encode(),
         "matrices.csv": matrices_csv(content.manifest.get("matrices", [])).encode(),
         **{f"{chart.name}.png": chart.png for chart in charts.values()},
@@ -77,17 +79,31 @@ def write_report(bundle: Path, out: Path) -> dict[str, Any]:
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }  # fmt: skip
     files["report.json"] = (json.dumps(summary, indent=1) + "\n").encode()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            part = out / f".{name}.part"
-            part.write_bytes(data)
-            os.replace(part, out / name)
-    except OSError as error:
-        raise HnlpuError(
-            "cannot write the report",
-            where=str(out),
-            got=error.strerror or str(error),
-            do="name a folder that can be written",
-        ) from error
+    if estimate is not None:
+        write_cost_report(estimate, out / "cost", command=f"hnlpu report {bundle.name}")
+    write_files(files, out)
     return summary
+
+
+def write_cost_report(
+    estimate: Estimate, out: Path, *, command: str = "", beside: Estimate | None = None
+) -> None:
+    """Write the cost page to ``out``, with Markdown, CSV, JSON and charts as PNG and SVG.
+
+    Parameters
+    ----------
+    command : str
+        Named on the page.
+    beside : Estimate, optional
+        Another design or model: ``compare.md``, ``.csv``, ``.json`` and charts put both side by side.
+
+    Raises
+    ------
+    HnlpuError
+        ``out`` cannot be written.
+    """
+    page = cost_page(estimate, command=command, seed=estimate.seed)
+    files = cost_files(page)
+    if beside is not None:
+        files |= comparison_files(page, cost_page(beside, seed=beside.seed))
+    write_files(files, out)

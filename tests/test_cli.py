@@ -25,6 +25,7 @@ VERBS = (
     "readback",
     "verify",
     "estimate",
+    "reproduce",
     "report",
 )
 

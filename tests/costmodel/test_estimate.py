@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 from costs import measured_arrays
 
-from hnlpu.costmodel.estimate import COMPARED, TORNADOES, Estimate, estimate
+from hnlpu.costmodel.estimate import (
+    COMPARED,
+    TORNADOES,
+    Estimate,
+    estimate,
+    estimate_from_dict,
+)
 from hnlpu.costmodel.headline import HEADLINE
 from hnlpu.costmodel.presets import outline_preset
 from hnlpu.costmodel.quantity import CONFIDENCES
 from hnlpu.costmodel.units import is_unit
 from hnlpu.costmodel.workload import parse_workload
+from hnlpu.errors import HnlpuError
 
 PAPER = outline_preset("gpt-oss-120b")
 
@@ -95,3 +102,16 @@ def test_a_setting_moves_the_figure() -> None:
     changed = make(settings=["systems=500"])
     assert changed.inputs["systems"].value == 500
     assert changed.figures["usd_per_token"].mid < make().figures["usd_per_token"].mid
+
+
+def test_an_estimate_comes_back_from_json(result: Estimate) -> None:
+    tree = json.loads(json.dumps(result.as_dict()))
+    again = estimate_from_dict(tree)
+    assert json.loads(json.dumps(again.as_dict())) == tree
+    for broken in ({}, {**tree, "inputs": {}}, {**tree, "design": {"colour": "red"}}):
+        with pytest.raises(HnlpuError, match="run hnlpu estimate again"):
+            estimate_from_dict(broken)
+
+
+def test_transistors_by_part_add_up(result: Estimate) -> None:
+    assert sum(result.transistors.values()) == result.inputs["transistors"].value

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from hnlpu.costmodel.estimate import estimate
+from hnlpu.costmodel.workload import parse_workload
 from hnlpu.model import LinearShape, ModelShape
+from hnlpu.outline import outline_of
 from hnlpu.selection import BaseOptions
 from hnlpu.silicon import ArraySilicon
 from hnlpu.taps import TapsPlan
@@ -129,8 +131,12 @@ def stand_in_estimate(model: ModelShape) -> dict[str, Any]:
     for linear in model.linears():
         base, shape = TapsPlan(linear.n_rows, linear.n_columns), (linear.n_rows, linear.n_columns)
         parts = {p: n * shape[0] * shape[1] // 1000 for p, n in PER_THOUSAND.items()}
-        arrays[shape] = ArraySilicon(*shape, parts, base.interval_cycles, base.latency_cycles)
-    return estimate(model, arrays).as_dict()
+        arrays[shape] = ArraySilicon(
+            *shape, parts, base.interval_cycles, base.latency_cycles, 50 * shape[0],
+            15 * shape[0] * shape[1],
+        )  # fmt: skip
+    work = parse_workload("32,32,8")
+    return estimate(outline_of(model), arrays, work, draws=100).as_dict()
 
 
 def write_sample(folder: Path) -> Path:
