@@ -28,12 +28,20 @@ def test_every_number_has_a_source_and_lies_in_its_range():
         assert len(entry["source"]) > 10, name
 
 
-def test_density_is_that_of_the_cost_model():
-    ours = table("hnlpu", "process.toml")["logic_density"]
-    theirs = table("hnlpu.costmodel", "technology.toml")["logic_density"]
-    assert [ours[k] for k in ("value", "low", "high")] == [
-        theirs[k] for k in ("value", "low", "high")
-    ]
+@pytest.mark.parametrize(
+    ("ours", "theirs", "scale"),
+    [
+        ("logic_density", "logic_density", 1),
+        ("line_pitch_nm", "line_pitch", 1000),
+        ("stub_pitch_nm", "stub_pitch", 1000),
+        ("repeater_distance_um", "repeater_distance", 1),
+    ],
+)
+def test_the_process_is_the_cost_models_5_nm(ours, theirs, scale):
+    mine = table("hnlpu", "process.toml")[ours]
+    node = table("hnlpu.costmodel", "nodes.toml")["5nm"][theirs]
+    for key in ("value", "low", "high"):
+        assert mine[key] == pytest.approx(scale * node[key]), key
 
 
 def test_tracks_by_hand():
