@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
+from hnlpu.costmodel.dataflow import outline_inputs
 from hnlpu.costmodel.inputs import Inputs, read_inputs
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.presets import outline_preset
@@ -155,12 +156,12 @@ def load_accelerators(path: Path | None = None) -> dict[str, Accelerator]:
     HnlpuError
         Unknown, missing or impossible entry anywhere in the file; the message names file and key.
     """
-    return dict(_load(path).machines)
+    return dict(_packaged().machines if path is None else _load(path).machines)
 
 
 def weight_formats(path: Path | None = None) -> dict[str, Quantity]:
     """Bytes of a weight in the formats that measurements name."""
-    return dict(_load(path).formats)
+    return dict(_packaged().formats if path is None else _load(path).formats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,22 +249,8 @@ def accelerator_inputs(name: str, model: ModelOutline) -> Inputs:
 
 def roofline_inputs(name: str, model: ModelOutline, work: Workload) -> Inputs:
     """Every input of the roofline, without a hardwired design beside it."""
-    windowed = model.n_windowed_layers
-    full, kv = model.n_layers - windowed, model.kv_numbers_per_layer
-    macs = model.attention_macs_per_position
-    of_model = {
-        "weights": model.n_hardwired_weights,
-        "active_weights": model.n_active_weights,
-        "embedding_numbers": model.n_embedding_numbers,
-        "n_layers": model.n_layers,
-        "kv_numbers_full": kv * full,
-        "kv_numbers_windowed": kv * windowed,
-        "window": model.window or 1,
-        "attention_macs_full": macs * full,
-        "attention_macs_windowed": macs * windowed,
-    }
     return {
-        **{key: _of_model(model, value, INPUTS[key]) for key, value in of_model.items()},
+        **outline_inputs(model),
         **work.inputs(),
         **accelerator_inputs(name, model),
         "one_token": Quantity(1.0, "token", 1.0, 1.0, "definition", "derived"),

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from hnlpu.costmodel import (
+    attention,
     dataflow,
     engineering,
     ownership,
@@ -43,7 +44,7 @@ __all__ = [
 
 DEFAULT_NODE = "5nm"
 
-_MODULES = (silicon_area, wafers, engineering, speed, power, ownership, roofline)
+_MODULES = (silicon_area, wafers, engineering, attention, speed, power, ownership, roofline)
 
 #: Every input and its unit.
 UNITS: Mapping[str, str] = {

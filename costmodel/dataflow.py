@@ -21,7 +21,7 @@ from hnlpu.errors import HnlpuError
 from hnlpu.outline import ModelOutline
 from hnlpu.silicon import ArraySilicon
 
-__all__ = ["INPUTS", "model_inputs"]
+__all__ = ["INPUTS", "model_inputs", "outline_inputs"]
 
 Arrays = Mapping[tuple[int, int], ArraySilicon]
 
@@ -67,6 +67,31 @@ INPUTS = {
 }
 
 
+def outline_inputs(model: ModelOutline) -> Inputs:
+    """What the dimensions of ``model`` give, whatever computes it."""
+    windowed = model.n_windowed_layers
+    full, kv, macs = (
+        model.n_layers - windowed,
+        model.kv_numbers_per_layer,
+        model.attention_macs_per_position,
+    )
+    return _inputs(
+        {
+            "weights": model.n_hardwired_weights,
+            "active_weights": model.n_active_weights,
+            "embedding_numbers": model.n_embedding_numbers,
+            "n_layers": model.n_layers,
+            "kv_numbers_full": kv * full,
+            "kv_numbers_windowed": kv * windowed,
+            "window": model.window or 1,
+            "attention_macs_full": macs * full,
+            "attention_macs_windowed": macs * windowed,
+        },
+        "derived",
+        f"from the dimensions of {model.name}: {model.source}",
+    )
+
+
 def model_inputs(model: ModelOutline, arrays: Arrays) -> Inputs:
     """Inputs of ``model`` with arrays of counted bases.
 
@@ -102,9 +127,7 @@ def model_inputs(model: ModelOutline, arrays: Arrays) -> Inputs:
     counts = [(linear.count, used[linear.role]) for linear in model.linears]
     groups = [[used[role] for role in group if role in used] for group in _GROUPS]
     stages = [group for group in groups if group]
-    head = used["unembedding"]
     layers, hidden = model.n_layers, model.hidden
-    windowed = model.n_windowed_layers
     experts = max(1, model.experts_per_token) + model.n_shared_experts
     summed = experts * hidden if model.is_moe else 0
     kv_width = model.kv_numbers_per_layer
@@ -113,41 +136,45 @@ def model_inputs(model: ModelOutline, arrays: Arrays) -> Inputs:
         norm + (q_width + kv_width) + hidden + (norm + model.n_experts)
         + experts * model.intermediate + (summed + hidden)
     )  # fmt: skip
-    measured, derived = "measured", "derived"
-    counted = "counted on emitted bases, padding included"
-    config = f"from the dimensions of {model.name}: {model.source}"
-    flow = f"{config}; dataflow of HNLPU paper, Figure 11 and Appendix A"
-    values: dict[str, tuple[float, str, str]] = {
-        "weights": (model.n_hardwired_weights, derived, config),
-        "active_weights": (model.n_active_weights, derived, config),
-        "transistors": (sum(n * a.transistors for n, a in counts), measured, counted),
-        "flip_flops": (sum(n * a.n_flip_flops for n, a in counts), measured, counted),
-        "wire_crossings": (sum(n * a.n_crossings for n, a in counts), measured, counted),
-        "embedding_numbers": (model.n_embedding_numbers, derived, config),
-        "vex_size": (min(1.0, layers * hidden / _PAPER_VEX), derived,
-                     f"{config}; layers x hidden against the paper's per chip, at most 1"),
-        "n_layers": (layers, derived, config),
-        "stages_per_layer": (len(stages) + 1, derived, config),
-        "kv_numbers_full": (kv_width * (layers - windowed), derived, config),
-        "kv_numbers_windowed": (kv_width * windowed, derived, config),
-        "window": (model.window or 1, derived, config),
-        "attention_macs_full": (
-            model.attention_macs_per_position * (layers - windowed), derived, config),
-        "attention_macs_windowed": (model.attention_macs_per_position * windowed, derived, config),
-        "array_interval_cycles": (max(a.interval_cycles for _, a in counts), measured, counted),
-        "array_latency_cycles": (
-            layers * sum(max(a.latency_cycles for a in stage) for stage in stages)
-            + head.latency_cycles, measured, counted),
-        "vex_elements": (layers * per_layer + norm + model.vocab, derived, flow),
-        "vex_passes": (layers * (len(stages) + 1) + 1, derived, flow),
-        "collectives": (7 * layers + 2, derived, flow),
-        "column_numbers_split": (
-            layers * (q_width + kv_width + q_width + 2 * model.n_heads + hidden), derived, flow),
-        "column_numbers": (layers * hidden, derived, flow),
-        "row_numbers_split": (layers * hidden, derived, flow),
-        "row_numbers": (layers * hidden, derived, flow),
-    }  # fmt: skip
+    dimensions = outline_inputs(model)
+    config = dimensions["weights"].source
     return {
-        name: Quantity(float(value), INPUTS[name], float(value), float(value), source, tag)
-        for name, (value, tag, source) in values.items()
+        **dimensions,
+        **_inputs(
+            {
+                "transistors": sum(n * a.transistors for n, a in counts),
+                "flip_flops": sum(n * a.n_flip_flops for n, a in counts),
+                "wire_crossings": sum(n * a.n_crossings for n, a in counts),
+                "array_interval_cycles": max(a.interval_cycles for _, a in counts),
+                "array_latency_cycles": layers
+                * sum(max(a.latency_cycles for a in stage) for stage in stages)
+                + used["unembedding"].latency_cycles,
+            },
+            "measured",
+            "counted on emitted bases, padding included",
+        ),
+        **_inputs(
+            {
+                "vex_size": min(1.0, layers * hidden / _PAPER_VEX),
+                "stages_per_layer": len(stages) + 1,
+                "vex_elements": layers * per_layer + norm + model.vocab,
+                "vex_passes": layers * (len(stages) + 1) + 1,
+                "collectives": 7 * layers + 2,
+                "column_numbers_split": layers
+                * (q_width + kv_width + q_width + 2 * model.n_heads + hidden),
+                "column_numbers": layers * hidden,
+                "row_numbers_split": layers * hidden,
+                "row_numbers": layers * hidden,
+            },
+            "derived",
+            f"{config}; dataflow of HNLPU paper, Figure 11 and Appendix A; vex_size: layers x hidden "
+            "against the paper's per chip, at most 1",
+        ),
+    }
+
+
+def _inputs(values: Mapping[str, float], confidence: str, source: str) -> Inputs:
+    return {
+        name: Quantity(float(value), INPUTS[name], float(value), float(value), source, confidence)
+        for name, value in values.items()
     }

@@ -15,13 +15,13 @@ from hnlpu.costmodel.accelerators import Accelerator, accelerator_inputs, load_a
 from hnlpu.costmodel.consistent import Design, check_fits, consistent_inputs, consistent_sheet
 from hnlpu.costmodel.contradiction import Note, contradictions
 from hnlpu.costmodel.headline import headline_figures
-from hnlpu.costmodel.inputs import Inputs, at
+from hnlpu.costmodel.inputs import Inputs
 from hnlpu.costmodel.measured import load_measured
 from hnlpu.costmodel.paper_estimate import paper_headline
 from hnlpu.costmodel.quantity import Figure, Quantity
 from hnlpu.costmodel.sheet import Sheet
 from hnlpu.costmodel.speed import RESOURCES
-from hnlpu.costmodel.uncertainty import Effect, draw, figures, tornado
+from hnlpu.costmodel.uncertainty import Effect, Sample, figures, sample, tornado
 from hnlpu.costmodel.workload import Workload
 from hnlpu.errors import HnlpuError
 from hnlpu.model import LinearShape
@@ -72,7 +72,7 @@ class Bottleneck:
     tag: str
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "shares": dict(self.shares), "unit": "resource"}
+        return asdict(self) | {"unit": "resource"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Estimate:
     figures : mapping of str to Figure
         Every figure of the sheet.
     headline, paper : mapping of str to Figure
-        The headline figures in consistent and in paper mode, by the keys of :data:`hnlpu.costmodel.headline.HEADLINE`; paper mode lacks those the
-        paper's assumptions do not give for this model.
+        The headline figures in consistent and in paper mode, by the keys of
+        :data:`hnlpu.costmodel.headline.HEADLINE`.
     transistors : mapping of str to int
         Counted transistors of all arrays by part, see :data:`hnlpu.silicon.PARTS`.
     draws, seed : int
@@ -260,7 +260,8 @@ def _evaluate(
     seed: int,
 ) -> Estimate:
     sheet = consistent_sheet(design)
-    found = figures(sheet, inputs, n=draws, seed=seed)
+    drawn = sample(sheet, inputs, draws, seed)
+    found = figures(sheet, inputs, drawn)
     comparisons = {}
     compared = sheet.needed(COMPARED)
     for name, accelerator in load_accelerators().items():
@@ -271,9 +272,8 @@ def _evaluate(
         given = {} if name == design.accelerator else accelerator_inputs(name, model)
         beside = {**inputs, **given}
         beside = {key: beside[key] for key in compared.inputs}
-        comparisons[name] = Comparison(
-            accelerator, figures(compared, beside, n=draws, seed=seed, names=COMPARED)
-        )
+        theirs = figures(compared, beside, sample(compared, beside, draws, seed), COMPARED)
+        comparisons[name] = Comparison(accelerator, theirs)
     return Estimate(
         model=model,
         design=design,
@@ -282,7 +282,7 @@ def _evaluate(
         inputs=inputs,
         figures=found,
         headline=headline_figures(found),
-        bottleneck=_bottleneck(sheet, inputs, draws, seed, found["tokens_per_s"]),
+        bottleneck=_bottleneck(drawn, found["tokens_per_s"].tag),
         paper=paper_headline(model),
         comparisons=comparisons,
         tornadoes={name: tornado(sheet, inputs, name) for name in TORNADOES},
@@ -294,26 +294,17 @@ def _evaluate(
     )
 
 
-def _bottleneck(sheet: Sheet, inputs: Inputs, n: int, seed: int, rate: Figure) -> Bottleneck:
+def _bottleneck(found: Sample, tag: str) -> Bottleneck:
     names = list(RESOURCES)
-    wanted = [*RESOURCES.values(), "tokens_per_s"]
-    small = sheet.needed(wanted)
-
-    def limits(values: Mapping[str, Any]) -> Any:
-        result = small.evaluate(values)
-        times = np.broadcast_arrays(*(result[RESOURCES[name]] for name in names))
-        return np.argmax(np.stack(times), axis=0), result["tokens_per_s"]
-
-    mid, _ = limits(at(inputs, "mid"))
-    drawn, rates = limits(draw(inputs, n, seed))
-    drawn, rates = np.broadcast_arrays(np.atleast_1d(drawn), np.atleast_1d(rates))
+    *times, rates = np.broadcast_arrays(*map(found.of, [*RESOURCES.values(), "tokens_per_s"]))
+    limits = np.argmax(np.stack(times), axis=0)
     order = np.argsort(rates)
-    ends = [int(drawn[order[len(order) * p // 100]]) for p in (5, 95)]
-    counts = Counter(drawn.tolist())
+    low, high = (names[limits[order[len(order) * p // 100]]] for p in (5, 95))
+    counts = Counter(limits.tolist())
     return Bottleneck(
-        low=names[ends[0]],
-        mid=names[int(mid)],
-        high=names[ends[1]],
-        shares={names[i]: counts[i] / len(drawn) for i in sorted(counts)},
-        tag=rate.tag,
+        low=low,
+        mid=max(names, key=lambda name: float(found.mid[RESOURCES[name]])),
+        high=high,
+        shares={names[i]: counts[i] / len(limits) for i in sorted(counts)},
+        tag=tag,
     )

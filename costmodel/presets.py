@@ -1,51 +1,27 @@
 """Known models, so that a cost needs no checkpoint: public configurations and the sizes published for them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.errors import HnlpuError
-from hnlpu.model import FAMILIES as BUILDABLE
-from hnlpu.model import ModelShape, shape_from_config
 from hnlpu.outline import ModelOutline, outline_from_config
 
 __all__ = [
     "PAPER_MODEL",
     "Preset",
-    "is_paper_model",
     "is_paper_outline",
-    "load_models",
     "load_outlines",
     "load_presets",
     "outline_preset",
-    "preset",
 ]
 
 #: The model that the paper hardwires.
 PAPER_MODEL = "gpt-oss-120b"
 
-_Model = TypeVar("_Model")
 _NUMBERS = ("published_parameters", "published_active_parameters", "published_tolerance")
-
-#: What makes a model the paper's.
-_DIMENSIONS = (
-    "family",
-    "n_layers",
-    "hidden",
-    "intermediate",
-    "n_heads",
-    "n_kv_heads",
-    "head_dim",
-    "vocab",
-    "n_experts",
-    "experts_per_token",
-    "tied_embedding",
-    "max_context",
-    "sliding_window",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +31,6 @@ class Preset:
     Attributes
     ----------
     outline : ModelOutline
-    shape : ModelShape or None
-        For the families that this project builds.
     published_parameters, published_active_parameters : float
         What the model's publisher says.
     active_counts_embedding : bool
@@ -67,7 +41,6 @@ class Preset:
     """
 
     outline: ModelOutline
-    shape: ModelShape | None
     published_parameters: float
     published_active_parameters: float
     active_counts_embedding: bool
@@ -92,10 +65,8 @@ def load_presets(path: Path | None = None) -> dict[str, Preset]:
         numbers = {key: _positive(file, f"{name}.{key}") for key in _NUMBERS}
         config, where = file.table(f"{name}.config"), f"{file.name}: {name}.config"
         outline = outline_from_config(config, name=name, where=where, source=source)
-        buildable = config["model_type"] in BUILDABLE
         presets[name] = Preset(
             outline=outline,
-            shape=shape_from_config(config, where=where, name=name) if buildable else None,
             active_counts_embedding=file.flag(f"{name}.active_counts_embedding"),
             published_source=published_source,
             **numbers,
@@ -108,42 +79,21 @@ def load_outlines(path: Path | None = None) -> dict[str, ModelOutline]:
     return {name: item.outline for name, item in load_presets(path).items()}
 
 
-def load_models(path: Path | None = None) -> dict[str, ModelShape]:
-    """Shapes of the presets that this project builds, by name."""
-    shapes = {name: item.shape for name, item in load_presets(path).items()}
-    return {name: shape for name, shape in shapes.items() if shape is not None}
-
-
 @cache
 def outline_preset(name: str) -> ModelOutline:
     """The outline of the preset ``name``; HnlpuError lists the known ones."""
-    return _named(load_outlines(), name)
-
-
-@cache
-def preset(name: str) -> ModelShape:
-    """The shape of the preset ``name``; HnlpuError lists those that this project builds."""
-    return _named(load_models(), name)
-
-
-def is_paper_model(model: ModelShape) -> bool:
-    """Whether ``model`` has the dimensions of the paper's model, whatever it is called."""
-    paper = preset(PAPER_MODEL)
-    return all(getattr(model, key) == getattr(paper, key) for key in _DIMENSIONS)
+    models = load_outlines()
+    if name not in models:
+        raise HnlpuError(
+            "unknown model", where="model", got=repr(name), do=f"known are {', '.join(models)}"
+        )
+    return models[name]
 
 
 def is_paper_outline(model: ModelOutline) -> bool:
     """Whether ``model`` has the counts of the paper's model, whatever it is called."""
     paper = outline_preset(PAPER_MODEL)
     return replace(model, name=paper.name, source=paper.source) == paper
-
-
-def _named(models: Mapping[str, _Model], name: str) -> _Model:
-    if name not in models:
-        raise HnlpuError(
-            "unknown model", where="model", got=repr(name), do=f"known are {', '.join(models)}"
-        )
-    return models[name]
 
 
 def _positive(file: DataFile, key: str) -> float:

@@ -33,8 +33,6 @@ INPUTS = {
     "expert_fraction": "1",
     "embedding_numbers": "1",
     "n_layers": "1",
-    "kv_numbers_full": "1/token",
-    "kv_numbers_windowed": "1/token",
     "window": "token",
     "attention_macs_full": "1/token",
     "attention_macs_windowed": "1/token",
@@ -57,25 +55,10 @@ INPUTS = {
 }
 
 
-@rule("token")
-def gpu_context_tokens(prompt_tokens, output_tokens):
-    """Positions at the end of a request."""
-    return prompt_tokens + output_tokens
-
-
-@rule("token")
-def gpu_mean_context_tokens(prompt_tokens, output_tokens):
-    """Positions that a written token sees on average."""
-    return prompt_tokens + output_tokens / 2
-
-
 @rule("B/sequence")
-def gpu_kv_sequence_bytes(
-    gpu_context_tokens, window, kv_numbers_full, kv_numbers_windowed, gpu_kv_number_bytes
-):
-    """KV cache of a request at its end; a windowed layer keeps its window."""
-    windowed = kv_numbers_windowed * minimum(gpu_context_tokens, window)
-    return (kv_numbers_full * gpu_context_tokens + windowed) * gpu_kv_number_bytes
+def gpu_kv_sequence_bytes(kv_sequence_numbers, gpu_kv_number_bytes):
+    """KV cache of a request at its end: numbers x bytes of a number."""
+    return kv_sequence_numbers * gpu_kv_number_bytes
 
 
 @rule("B")
@@ -136,14 +119,9 @@ def gpu_step_weight_bytes(
 
 
 @rule("B")
-def gpu_step_kv_bytes(
-    concurrency, gpu_mean_context_tokens, window, kv_numbers_full, kv_numbers_windowed,
-    gpu_kv_number_bytes,
-):  # fmt: skip
-    """KV caches that a step reads: requests x cache at the mean context."""
-    windowed = kv_numbers_windowed * minimum(gpu_mean_context_tokens, window)
-    numbers = kv_numbers_full * gpu_mean_context_tokens + windowed
-    return concurrency * numbers * gpu_kv_number_bytes
+def gpu_step_kv_bytes(concurrency, kv_read_numbers, gpu_kv_number_bytes):
+    """KV caches that a step reads: requests x numbers at the mean context x bytes of a number."""
+    return concurrency * kv_read_numbers * gpu_kv_number_bytes
 
 
 @rule("s")
@@ -156,14 +134,9 @@ def gpu_bandwidth_s(
 
 
 @rule("1/token")
-def gpu_token_operations(
-    active_weights, gpu_operations_per_weight, gpu_mean_context_tokens, window, attention_macs_full,
-    attention_macs_windowed, one_token,
-):  # fmt: skip
+def gpu_token_operations(active_weights, gpu_operations_per_weight, attention_macs, one_token):
     """Operations of a written token: active weights x 2 + attention x 2."""
-    windowed = attention_macs_windowed * minimum(gpu_mean_context_tokens, window)
-    attention = attention_macs_full * gpu_mean_context_tokens + windowed
-    return (active_weights * gpu_operations_per_weight + 2 * attention) / one_token
+    return active_weights * gpu_operations_per_weight / one_token + 2 * attention_macs
 
 
 @rule("s")

@@ -162,28 +162,28 @@ class Sheet:
 
     def ancestors(self, name: str) -> frozenset[str]:
         """Inputs that a figure depends on; an input depends on itself."""
-        if name not in self.rules:
-            return frozenset((name,))
-        found: set[str] = set()
-        todo, seen = [name], {name}
-        while todo:
-            for key in self.rules[todo.pop()].inputs:
-                if key not in self.rules:
-                    found.add(key)
-                elif key not in seen:
-                    seen.add(key)
-                    todo.append(key)
-        return frozenset(found)
+        return frozenset(self._above((name,)) - self.rules.keys())
+
+    def rules_behind(self, name: str) -> tuple[Rule, ...]:
+        """The rule of a figure and those it depends on, in order of evaluation."""
+        above = self._above((name,))
+        return tuple(item for key, item in self.rules.items() if key in above)
 
     def needed(self, names: Iterable[str]) -> "Sheet":
         """The part of the sheet that some figures need."""
-        todo, kept = list(names), set[str]()
+        above = self._above(names)
+        return Sheet(item for name, item in self.rules.items() if name in above)
+
+    def _above(self, names: Iterable[str]) -> set[str]:
+        """``names``, and every rule and input that they depend on."""
+        todo, found = list(names), set[str]()
         while todo:
             name = todo.pop()
-            if name in self.rules and name not in kept:
-                kept.add(name)
-                todo += self.rules[name].inputs
-        return Sheet(item for name, item in self.rules.items() if name in kept)
+            if name not in found:
+                found.add(name)
+                if name in self.rules:
+                    todo += self.rules[name].inputs
+        return found
 
     def check_units(self, values: Mapping[str, tuple[float, str]]) -> None:
         """Evaluate with dimensions: every figure must come out in the unit its rule declares.

@@ -11,7 +11,18 @@ from numpy import ceil, maximum, minimum, where
 
 from hnlpu.costmodel.sheet import rule
 
-__all__ = ["INPUTS"]
+__all__ = ["BLOCKS", "INPUTS"]
+
+#: Blocks of a system: the figure of each, which add up to ``total_area_mm2``, and its name.
+BLOCKS = {
+    "hn_area_mm2": "HN arrays",
+    "vex_mm2": "VEX",
+    "control_mm2": "control",
+    "buffer_mm2": "attention buffer",
+    "embedding_sram_mm2": "embedding SRAM",
+    "interconnect_mm2": "interconnect",
+    "hbm_phy_mm2": "HBM PHY",
+}
 
 _TABLE_1 = (
     "HNLPU paper, Table 1, scaled: the blocks around the arrays are not synthesised at this node"

@@ -18,7 +18,7 @@ from numpy import maximum, minimum, sqrt, where
 
 from hnlpu.costmodel.sheet import rule
 
-__all__ = ["INPUTS", "RESOURCES", "SYSTEM_RESULTS"]
+__all__ = ["INPUTS", "RESOURCES", "RESOURCE_NAMES", "SYSTEM_RESULTS"]
 
 _DATAFLOW = "HNLPU paper, Figure 11 and Appendix A: collectives of a layer on a square grid"
 
@@ -32,6 +32,16 @@ RESOURCES = {
     "sequences": "interval_sequences",
 }
 
+#: How a reader calls them.
+RESOURCE_NAMES = {
+    "arrays": "HN arrays",
+    "vex": "VEX",
+    "buffer": "attention buffer",
+    "hbm": "HBM",
+    "links": "links",
+    "sequences": "requests in flight",
+}
+
 #: Figures that a simulated system gives instead of these rules, see :meth:`Sheet.replaced`.
 SYSTEM_RESULTS = ("interval_limit", "token_path_s")
 
@@ -42,9 +52,6 @@ INPUTS = {
     "concurrency": "sequence",
     "n_layers": "1",
     "stages_per_layer": "1",
-    "kv_numbers_full": "1/token",
-    "kv_numbers_windowed": "1/token",
-    "window": "token",
     "kv_number_bytes": "B",
     "array_interval_cycles": "cycle/token",
     "array_latency_cycles": "cycle",
@@ -54,8 +61,6 @@ INPUTS = {
     "vex_passes": "1",
     "vex_depth": "cycle",
     "vex_macs_per_cycle": "1/cycle",
-    "attention_macs_full": "1/token",
-    "attention_macs_windowed": "1/token",
     "buffer_bandwidth": "TB/s",
     "hbm_bandwidth": "GB/s",
     "link_latency": "ns",
@@ -70,25 +75,10 @@ INPUTS = {
 }
 
 
-@rule("token")
-def context_tokens(prompt_tokens, output_tokens):
-    """Positions at the end of a request."""
-    return prompt_tokens + output_tokens
-
-
-@rule("token")
-def mean_context_tokens(prompt_tokens, output_tokens):
-    """Positions that a written token sees on average."""
-    return prompt_tokens + output_tokens / 2
-
-
 @rule("B/sequence")
-def kv_sequence_bytes(
-    context_tokens, window, kv_numbers_full, kv_numbers_windowed, kv_number_bytes
-):
-    """KV cache of a sequence at its end; a windowed layer keeps its window."""
-    windowed = kv_numbers_windowed * minimum(context_tokens, window)
-    return (kv_numbers_full * context_tokens + windowed) * kv_number_bytes
+def kv_sequence_bytes(kv_sequence_numbers, kv_number_bytes):
+    """KV cache of a sequence at its end: numbers x bytes of a number."""
+    return kv_sequence_numbers * kv_number_bytes
 
 
 @rule("sequence")
@@ -124,21 +114,9 @@ def kv_spilled(kv_workload_bytes, buffer_bytes_per_chip, chips):
 
 
 @rule("B/token")
-def kv_read_bytes(
-    mean_context_tokens, window, kv_numbers_full, kv_numbers_windowed, kv_number_bytes, one_token
-):
-    """KV cache that a written token reads, on average."""
-    windowed = kv_numbers_windowed * minimum(mean_context_tokens, window)
-    return (kv_numbers_full * mean_context_tokens + windowed) * kv_number_bytes / one_token
-
-
-@rule("1/token")
-def attention_macs(
-    mean_context_tokens, window, attention_macs_full, attention_macs_windowed, one_token
-):
-    """Multiply-accumulates of a token's attention, on average."""
-    windowed = attention_macs_windowed * minimum(mean_context_tokens, window)
-    return (attention_macs_full * mean_context_tokens + windowed) / one_token
+def kv_read_bytes(kv_read_numbers, kv_number_bytes, one_token):
+    """KV cache that a written token reads, on average: numbers x bytes of a number."""
+    return kv_read_numbers * kv_number_bytes / one_token
 
 
 @rule("s/token")

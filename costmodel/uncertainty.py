@@ -17,7 +17,7 @@ from hnlpu.costmodel.inputs import Inputs, at
 from hnlpu.costmodel.quantity import Figure, Quantity, weakest
 from hnlpu.costmodel.sheet import Sheet
 
-__all__ = ["WIDE", "Effect", "draw", "figures", "tornado"]
+__all__ = ["WIDE", "Effect", "Sample", "draw", "figures", "sample", "tornado"]
 
 #: A range whose ends differ by more than this factor is drawn on the logarithm.
 WIDE = 3.0
@@ -45,6 +45,18 @@ class Effect:
         return abs(self.at_high - self.at_low)
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sheet evaluated: every input and figure in the middle, and for every draw."""
+
+    mid: Mapping[str, Any]
+    drawn: Mapping[str, Any]
+
+    def of(self, name: str) -> npt.NDArray[np.float64]:
+        """A figure's draws; one that no range moves has a single one."""
+        return np.atleast_1d(np.asarray(self.drawn[name], dtype=np.float64))
+
+
 def draw(inputs: Inputs, n: int, seed: int = 0) -> dict[str, Any]:
     """``n`` draws of every input that has a range, in coherent units; the others as numbers."""
     ranged = [name for name in sorted(inputs) if inputs[name].low < inputs[name].high]
@@ -68,34 +80,32 @@ def _triangle(item: Quantity, uniform: npt.NDArray[np.float64]) -> npt.NDArray[n
 def _inverse(
     low: float, value: float, high: float, uniform: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    prior = stats.triang((value - low) / (high - low), loc=low, scale=high - low)
-    return np.asarray(prior.ppf(uniform), dtype=np.float64)
+    width = high - low
+    drawn = stats.triang.ppf(uniform, (value - low) / width, loc=low, scale=width)
+    return np.asarray(drawn, dtype=np.float64)
+
+
+def sample(sheet: Sheet, inputs: Inputs, n: int = 2000, seed: int = 0) -> Sample:
+    """Evaluate a sheet in the middle of every range, and for ``n`` draws."""
+    return Sample(sheet.evaluate(at(inputs, "mid")), sheet.evaluate(draw(inputs, n, seed)))
 
 
 def figures(
-    sheet: Sheet, inputs: Inputs, *, n: int = 2000, seed: int = 0, names: Sequence[str] = ()
+    sheet: Sheet, inputs: Inputs, found: Sample, names: Sequence[str] = ()
 ) -> dict[str, Figure]:
     """Every figure of a sheet (or ``names`` of it) with its range, tag, formula and sources."""
-    mids = sheet.evaluate(at(inputs, "mid"))
-    drawn = sheet.evaluate(draw(inputs, n, seed))
-    return {
-        name: figure_of(sheet, inputs, name, float(mids[name]), drawn[name])
-        for name in names or sheet.rules
-    }
+    return {name: _figure(sheet, inputs, found, name) for name in names or sheet.rules}
 
 
-def figure_of(sheet: Sheet, inputs: Inputs, name: str, mid: float, drawn: Any) -> Figure:
-    """One figure from its value in the middle and its draws."""
-    item = sheet.rules[name]
+def _figure(sheet: Sheet, inputs: Inputs, found: Sample, name: str) -> Figure:
+    item, mid = sheet.rules[name], float(found.mid[name])
     needed = [inputs[key] for key in sorted(sheet.ancestors(name))]
-    values = np.sort(np.broadcast_to(np.asarray(drawn, dtype=np.float64), np.shape(drawn) or (1,)))
+    values = np.sort(found.of(name))
     # an order statistic, for a figure may be infinite in some draws
-    low, median, high = (
-        float(values[min(len(values) - 1, len(values) * p // 100)]) for p in _PERCENTILES
-    )
+    low, median, high = (float(values[len(values) * p // 100]) for p in _PERCENTILES)
     tags = [entry.tag for entry in needed]
     # rules on the way may be assumptions themselves
-    tags += [rule.tag for rule in _rules_above(sheet, name) if rule.tag]
+    tags += [rule.tag for rule in sheet.rules_behind(name) if rule.tag]
     return Figure(
         low=min(low, mid),
         mid=mid,
@@ -106,10 +116,6 @@ def figure_of(sheet: Sheet, inputs: Inputs, name: str, mid: float, drawn: Any) -
         sources=tuple(dict.fromkeys((*((item.source,) if item.source else ()), *_worst(needed)))),
         median=median,
     )
-
-
-def _rules_above(sheet: Sheet, name: str) -> list[Any]:
-    return list(sheet.needed([name]).rules.values())
 
 
 def _worst(needed: Sequence[Quantity]) -> list[str]:

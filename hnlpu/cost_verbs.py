@@ -6,11 +6,11 @@ A verb takes parsed arguments and a progress display, and returns the result for
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hnlpu.costmodel.estimate import Estimate
+from hnlpu.costmodel.estimate import Estimate, estimate_from_dict
 from hnlpu.costmodel.headline import HEADLINE
 from hnlpu.costmodel.presets import load_outlines
 from hnlpu.costmodel.quantity import Figure
@@ -25,7 +25,7 @@ from hnlpu.reports.report import write_cost_report, write_report
 from hnlpu.reproduction import list_inputs, rows_as_csv
 from hnlpu.reproduction import reproduce as run_reproduce
 
-__all__ = ["estimate", "estimate_options", "print_headline", "report", "reproduce"]
+__all__ = ["estimate", "estimate_options", "print_costs", "print_headline", "report", "reproduce"]
 
 #: Figures of ``TORNADOES`` that are printed, and how many inputs of each.
 _DECIDED = {"tokens_per_s": "tokens per second", "cost_advantage": "cost beside {name}"}
@@ -155,6 +155,23 @@ def print_headline(result: Estimate, mode: str = "both") -> None:
         "paper": ("", "paper mode", "low to high", "tag"),
     }
     show_table(rows, heads[mode])
+
+
+def print_costs(tree: Mapping[str, Any]) -> None:
+    """The headline of an estimate as ``estimate.json`` holds it, and the accelerator beside it."""
+    result = estimate_from_dict(tree)
+    beside = result.comparisons[result.design.accelerator]
+    show_line()
+    print_headline(result)
+    show_line(f"\nbeside {beside.accelerator.name}, same tokens of the same workload:")
+    for key, label in (
+        ("cost_advantage", "its cost / ours"),
+        ("energy_advantage", "our tokens/J / its"),
+    ):
+        figure = beside.figures[key]
+        show_line(
+            f"  {label:<22}{shown(figure.mid, '1')} ({between(figure.low, figure.high, '1')})"
+        )
 
 
 def _figure(figure: Figure | None) -> str:

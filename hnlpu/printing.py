@@ -1,10 +1,10 @@
-"""Printing for people: lines, tables, and numbers with their units."""
+"""Printing for people: lines and tables."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["figure", "rounded", "show_line", "show_table"]
+__all__ = ["show_line", "show_table"]
 
 
 def show_line(text: str = "") -> None:
@@ -22,15 +22,3 @@ def show_table(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> None:
             for cell, width, r in zip(line, widths, right, strict=True)
         )
         show_line("  ".join(fields).rstrip())
-
-
-def rounded(value: float) -> str:
-    """Four significant digits, thousands separated; powers of ten only for what is tiny."""
-    rounded = float(f"{value:.4g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
-
-
-def figure(figure: dict[str, Any]) -> str:
-    low, mid, high = (rounded(figure[key]) for key in ("low", "mid", "high"))
-    span = f" ({low} .. {high})" if low != high else ""
-    return f"{mid}{span} {figure['unit']} [{figure['tag']}]"

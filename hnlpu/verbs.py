@@ -12,7 +12,7 @@ from typing import Any
 import hnlpu
 from hnlpu.errors import HnlpuError
 from hnlpu.numerics import Numerics, change_numerics
-from hnlpu.printing import figure, show_line, show_table
+from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
 
 __all__ = [
@@ -480,6 +480,8 @@ def report(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.cost_verbs import print_costs
+
     result = hnlpu.demo(args.out, force=args.force, progress=show)
     if not args.json:
         read, verified, figures = result["readback"], result["verify"], result["estimate"]
@@ -495,13 +497,7 @@ def demo(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         intervals = sorted({entry["interval_cycles"] for entry in verified["by_base"]})
         cycles = " / ".join(map(str, intervals))
         show_line(f"cycles                  {cycles} per vector, {verified['cycles']:,} simulated")
-        from hnlpu.costmodel.headline import HEADLINE
-
-        for key, item in HEADLINE.items():
-            show_line(f"{item.label:<23} {figure(figures[key])}")
-        h100 = figures["baselines"]["h100"]
-        show_line(f"cost beside an H100     {figure(h100['cost_advantage'])}")
-        show_line(f"energy beside an H100   {figure(h100['energy_advantage'])}")
+        print_costs(figures)
         show_line(
             f"\n{'all checks passed' if result['ok'] else 'A CHECK FAILED'} in {result['seconds']} s"
         )

@@ -20,6 +20,7 @@ __all__ = [
     "MUTED",
     "STYLE",
     "TAG_COLOURS",
+    "TAG_TEXTS",
     "Bar",
     "Chart",
     "bars",
@@ -35,6 +36,15 @@ TAG_COLOURS = {
     "published": "#6b4fa3",
     "calibrated": "#b0601a",
     "assumed": "#a8741a",
+}
+
+#: What a tag says.
+TAG_TEXTS = {
+    "measured": "counted or simulated on emitted files, or a measurement",
+    "derived": "computed from sourced numbers",
+    "published": "stated by the source",
+    "calibrated": "fitted to a published result",
+    "assumed": "rests on at least one assumption",
 }
 
 INK, MUTED, GRID = "#1c2733", "#5b6875", "#dfe5ea"

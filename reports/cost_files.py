@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from hnlpu.errors import HnlpuError
+from hnlpu.reports.chart import TAG_TEXTS
 from hnlpu.reports.cost_chart import Drawing, draw_charts, draw_ratios
-from hnlpu.reports.cost_format import between, shown
-from hnlpu.reports.cost_page import TAG_TEXTS, render_cost_page
+from hnlpu.reports.cost_format import between, finite, shown
+from hnlpu.reports.cost_page import render_cost_page
 from hnlpu.reports.cost_table import (
     baseline_table,
     compare,
@@ -28,6 +29,7 @@ from hnlpu.reports.cost_table import (
     sensitivity_table,
 )
 from hnlpu.reports.cost_view import CostPage, Curve, Parts
+from hnlpu.reports.table import safe_cell
 
 __all__ = ["comparison_files", "cost_files", "write_files"]
 
@@ -269,28 +271,10 @@ def _cell(value: Any) -> str:
 
 
 def _csv(table: pd.DataFrame, *, index: bool = True) -> bytes:
-    safe = table.map(_safe).rename(columns=_safe)
+    safe = table.map(safe_cell).rename(columns=safe_cell)
     text: str = safe.to_csv(index=index, lineterminator="\n")
     return text.encode()
 
 
-def _safe(cell: Any) -> Any:
-    """A model's name comes from outside: a spreadsheet must not run it as a formula."""
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{cell}"
-    return cell
-
-
 def _json(content: Any) -> bytes:
-    return (json.dumps(_plain(content), indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _plain(value: Any) -> Any:
-    """JSON has neither infinity nor NaN."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value
+    return (json.dumps(finite(content), indent=1, ensure_ascii=False) + "\n").encode()

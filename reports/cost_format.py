@@ -6,10 +6,12 @@ figures, so its script formats as well: ``templates/cost_format.js`` holds the t
 Contract (checked by ``tests/reports/test_cost_format.py`` in V8): the twin writes the same text.
 """
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from math import isfinite, isnan
+from typing import Any
 
-__all__ = ["between", "shown", "unit_text"]
+__all__ = ["between", "finite", "shown", "unit_text"]
 
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""),
              (1e-3, "m"), (1e-6, "\u00b5"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))  # fmt: skip
@@ -88,6 +90,15 @@ def between(low: float, high: float, unit: str) -> str:
     elif " " in last and first.endswith(last[last.rindex(" ") :]):
         first = first[: first.rindex(" ")]
     return f"{first} \u2013 {last}"
+
+
+def finite(value: Any) -> Any:
+    """Data for JSON, which has neither infinity nor NaN: both become null."""
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def unit_text(unit: str) -> str:

@@ -11,7 +11,6 @@ shows what ``Sheet.evaluate`` gives for the same inputs.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from math import isfinite
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,20 +22,11 @@ from hnlpu.costmodel.javascript import to_javascript
 from hnlpu.costmodel.quantity import CONFIDENCES, Figure
 from hnlpu.costmodel.sheet import Rule
 from hnlpu.costmodel.units import coherent
-from hnlpu.reports.chart import TAG_COLOURS
-from hnlpu.reports.cost_format import between, shown, unit_text
+from hnlpu.reports.chart import TAG_COLOURS, TAG_TEXTS
+from hnlpu.reports.cost_format import between, finite, shown, unit_text
 from hnlpu.reports.cost_view import CostPage, Curve, Metric, Parts, label_of
 
-__all__ = ["TAG_TEXTS", "render_cost_page"]
-
-#: What a tag says.
-TAG_TEXTS = {
-    "measured": "counted or simulated on emitted files, or a measurement",
-    "derived": "computed from sourced numbers",
-    "published": "stated by the source",
-    "calibrated": "fitted to a published result",
-    "assumed": "rests on at least one assumption",
-}
+__all__ = ["render_cost_page"]
 
 
 def render_cost_page(page: CostPage) -> str:
@@ -315,18 +305,9 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no infinity; the script reads null as one."""
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _json(data: Mapping[str, Any]) -> str:
     """JSON that ends no script element."""
-    text = json.dumps(_plain(data), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(finite(data), allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
 

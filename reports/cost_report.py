@@ -11,7 +11,8 @@ from hnlpu.costmodel.estimate import TORNADOES, Estimate
 from hnlpu.costmodel.headline import HEADLINE
 from hnlpu.costmodel.power import PARTS
 from hnlpu.costmodel.quantity import Figure, Quantity
-from hnlpu.costmodel.speed import RESOURCES
+from hnlpu.costmodel.silicon_area import BLOCKS
+from hnlpu.costmodel.speed import RESOURCE_NAMES, RESOURCES
 from hnlpu.costmodel.uncertainty import draw
 from hnlpu.outline import ModelOutline
 from hnlpu.reports.cost_view import (
@@ -32,14 +33,6 @@ __all__ = ["cost_page"]
 N_DRAWS = 256
 
 _CONTEXT = ("prompt_tokens", "output_tokens")
-_RESOURCE_NAMES = {
-    "arrays": "HN arrays",
-    "vex": "VEX",
-    "buffer": "attention buffer",
-    "hbm": "HBM",
-    "links": "links",
-    "sequences": "requests in flight",
-}
 _PART_NAMES = {
     "weights": "weights",
     "lines": "lines",
@@ -113,7 +106,7 @@ def cost_page(estimate: Estimate, *, command: str = "", seed: int = 0) -> CostPa
             *_MORE,
         ),
         paper=estimate.paper,
-        resources={_RESOURCE_NAMES[name]: figure for name, figure in RESOURCES.items()},
+        resources={RESOURCE_NAMES[name]: figure for name, figure in RESOURCES.items()},
         node=design.node,
         nodes=named,
         controls=_controls(model),
@@ -180,10 +173,8 @@ def _charts(estimate: Estimate) -> tuple[Parts | Curve, ...]:
     beside = estimate.comparisons[other].accelerator.name
     longest = estimate.model.max_context
     return (
-        Parts("area", "Silicon of a system, by block", (
-            Line("hn_area_mm2", "HN arrays"), Line("vex_mm2", "VEX"), Line("control_mm2", "control"),
-            Line("buffer_mm2", "attention buffer"), Line("embedding_sram_mm2", "embedding SRAM"),
-            Line("interconnect_mm2", "interconnect"), Line("hbm_phy_mm2", "HBM PHY"),
+        Parts("area", "Silicon of a system, by block", tuple(
+            Line(figure, label) for figure, label in BLOCKS.items()
         ), "mm2"),
         Parts("nre", "One-time cost", (
             Line("design_architecture_usd", "architecture"), Line("design_verification_usd", "verification"),
@@ -194,7 +185,7 @@ def _charts(estimate: Estimate) -> tuple[Parts | Curve, ...]:
             Line("tco_usd", "this design"), Line("gpu_tco_usd", accelerator),
             Line("gpu_tco_usd", beside, other),
         ), "USD", note="For the same tokens of the same workload."),
-        Curve("context", "Tokens per second against context", _CONTEXT, "Context", 256, longest, "token", (
+        Curve("context", "Tokens per second against context", _CONTEXT, "Context", min(256, longest // 16), longest, "token", (
             Line("tokens_per_s", "one system"), Line("tokens_per_s_one_request", "a request alone"),
             Line("gpu_tokens_per_s", f"one {accelerator}"),
         ), "token/s", log=True, log_lines=True, note="Prompt and output in their proportion."),
@@ -204,7 +195,7 @@ def _charts(estimate: Estimate) -> tuple[Parts | Curve, ...]:
             Line("maintenance_usd", "maintenance"), Line("respins_usd", "respins"),
         ), "USD", total="tco_usd"),
         Parts("interval", "What a token waits for", tuple(
-            Line(figure, _RESOURCE_NAMES[name]) for name, figure in RESOURCES.items()
+            Line(figure, RESOURCE_NAMES[name]) for name, figure in RESOURCES.items()
         ), "s/token", log=True, note="Time between tokens that each resource allows; the longest counts."),
         Parts("energy", "Energy of a token", tuple(
             Line(figure, _PART_NAMES[name]) for name, figure in PARTS.items()

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hnlpu.costmodel.inputs import at
 from hnlpu.costmodel.quantity import Figure
+from hnlpu.costmodel.uncertainty import tornado
 from hnlpu.costmodel.units import coherent
 from hnlpu.reports.cost_view import Baseline, CostPage, Curve, Metric, label_of
 
@@ -89,22 +89,15 @@ def _of_baseline(page: CostPage, baseline: Baseline, units: dict[str, str]) -> d
 
 def sensitivity_table(page: CostPage, metric: Metric) -> pd.DataFrame:
     """Every input that moves a figure, at its low and its high end, the largest swing first."""
-    unit = metric.unit or page.unit(metric.figure)
-    small = page.sheet.needed([metric.figure])
-    low, high = at(page.inputs, "low"), at(page.inputs, "high")
+    scale = coherent(metric.unit or page.unit(metric.figure))
     rows = []
-    for name in sorted(small.ancestors(metric.figure)):
-        if low[name] == high[name]:
-            continue
-        ends = [
-            float(small.evaluate({**page.values, name: end[name]})[metric.figure]) / coherent(unit)
-            for end in (low, high)
-        ]
-        item = page.inputs[name]
+    for effect in tornado(page.sheet, page.inputs, metric.figure):
+        item = page.inputs[effect.name]
         rows.append(
-            {"input": name, "label": label_of(name), "low": item.low, "high": item.high,
-             "unit": item.unit, "at_low": ends[0], "at_high": ends[1], "tag": item.confidence,
-             "swing": abs(ends[1] - ends[0])}
+            {"input": effect.name, "label": label_of(effect.name), "low": item.low,
+             "high": item.high, "unit": item.unit, "at_low": effect.at_low / scale,
+             "at_high": effect.at_high / scale, "tag": item.confidence,
+             "swing": effect.swing / scale}
         )  # fmt: skip
     table = pd.DataFrame(rows, columns=["input", "label", "low", "high", "unit", "at_low", "at_high",
                                         "tag", "swing"])  # fmt: skip

@@ -6,7 +6,16 @@ python -m hnlpu.reports.formulas > docs/formulas.md
 import sys
 from types import ModuleType
 
-from hnlpu.costmodel import engineering, ownership, power, roofline, silicon_area, speed, wafers
+from hnlpu.costmodel import (
+    attention,
+    engineering,
+    ownership,
+    power,
+    roofline,
+    silicon_area,
+    speed,
+    wafers,
+)
 from hnlpu.costmodel.modes import changes
 from hnlpu.costmodel.sheet import Rule, rules_of
 from hnlpu.reports.cost_format import unit_text
@@ -17,6 +26,7 @@ _SECTIONS: tuple[tuple[str, ModuleType], ...] = (
     ("Area", silicon_area),
     ("Wafers and chips", wafers),
     ("One-time cost and respins", engineering),
+    ("Attention of a request", attention),
     ("Speed", speed),
     ("Power and energy", power),
     ("Ownership and carbon", ownership),

@@ -10,9 +10,10 @@ from markupsafe import Markup
 from hnlpu.costmodel.estimate import Estimate
 from hnlpu.costmodel.headline import HEADLINE
 from hnlpu.costmodel.quantity import CONFIDENCES
-from hnlpu.costmodel.speed import RESOURCES
+from hnlpu.costmodel.silicon_area import BLOCKS
+from hnlpu.costmodel.speed import RESOURCE_NAMES, RESOURCES
 from hnlpu.reports.bundle import Bundle
-from hnlpu.reports.chart import TAG_COLOURS, Bar, Chart, bars, histogram
+from hnlpu.reports.chart import TAG_COLOURS, TAG_TEXTS, Bar, Chart, bars, histogram
 from hnlpu.reports.figure import Row
 from hnlpu.reports.format import count, number
 from hnlpu.reports.headline import Check, Tile
@@ -23,15 +24,6 @@ __all__ = ["draw_charts", "render"]
 MAX_ROWS = 400
 
 _PARTS = "transistors."
-_BLOCKS = {
-    "figures.hn_area_mm2": "HN arrays",
-    "figures.vex_mm2": "VEX",
-    "figures.control_mm2": "control unit",
-    "figures.buffer_mm2": "attention buffer",
-    "figures.interconnect_mm2": "interconnect",
-    "figures.hbm_phy_mm2": "HBM PHY",
-    "figures.embedding_sram_mm2": "embedding SRAM",
-}
 _MASKS = {
     "figures.mask_shared_usd": "shared by all chips and models",
     "figures.mask_per_chip_usd": "weights of one chip",
@@ -47,21 +39,6 @@ _COMPARED = {
     "energy_advantage": "our tokens/J / theirs",
     "carbon_advantage": "carbon / ours",
 }
-_RESOURCE_NAMES = {
-    "arrays": "the HN arrays",
-    "vex": "the vector unit (VEX)",
-    "buffer": "the attention buffers",
-    "hbm": "HBM",
-    "links": "the links between chips",
-    "sequences": "the number of requests in flight",
-}
-_TAGS = {
-    "measured": "counted or simulated on the emitted files",
-    "derived": "computed from sourced numbers",
-    "published": "stated by the source",
-    "calibrated": "fitted to a published result",
-    "assumed": "rests on at least one assumption",
-}
 
 
 def draw_charts(
@@ -76,7 +53,11 @@ def draw_charts(
         parts = _section(rows, _PARTS)
         items = [_bar(name, row) for name, row in parts if row.mid > 0]
         charts.append(bars("silicon", "Transistors per weight, by part", items))
-        blocks = [_bar(label, rows[name]) for name, label in _BLOCKS.items() if rows[name].high > 0]
+        blocks = [
+            _bar(label, rows[f"figures.{name}"])
+            for name, label in BLOCKS.items()
+            if rows[f"figures.{name}"].high > 0
+        ]
         charts.append(bars("area", "Silicon area by block, all chips", blocks))
         for kind, title in (
             ("tokens_per_s", "Tokens per second of a machine"),
@@ -139,17 +120,17 @@ def render(
         verify=bundle.verify,
         estimate=estimate,
         parts=_section(rows, _PARTS),
-        blocks=_BLOCKS,
+        blocks=BLOCKS,
         masks=_MASKS,
         resources=RESOURCES,
-        resource_names=_RESOURCE_NAMES,
+        resource_names=RESOURCE_NAMES,
         compared=_COMPARED,
         paper=[
             (item.label, f"paper.{key}", f"estimate.{key}")
             for key, item in HEADLINE.items()
             if f"paper.{key}" in rows
         ],
-        tags=[(tag, _TAGS[tag]) for tag in CONFIDENCES],
+        tags=[(tag, TAG_TEXTS[tag]) for tag in CONFIDENCES],
     )
 
 

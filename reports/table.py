@@ -7,7 +7,7 @@ from typing import Any
 
 from hnlpu.reports.figure import Row
 
-__all__ = ["MATRIX_COLUMNS", "figures_csv", "matrices_csv"]
+__all__ = ["MATRIX_COLUMNS", "figures_csv", "matrices_csv", "safe_cell"]
 
 #: Columns of ``matrices.csv``; the last two are empty unless the tensor was quantised again.
 MATRIX_COLUMNS = (
@@ -49,12 +49,12 @@ def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_safe(cell) for cell in line] for line in lines)
+    writer.writerows([safe_cell(cell) for cell in line] for line in lines)
     return out.getvalue()
 
 
-def _safe(cell: Any) -> Any:
-    """A tensor's name comes from outside: a spreadsheet must not run it as a formula."""
+def safe_cell(cell: Any) -> Any:
+    """A name may come from outside: a spreadsheet must not run it as a formula."""
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{cell}"
     return cell

@@ -9,7 +9,7 @@ from hnlpu.costmodel.contradiction import Note
 from hnlpu.costmodel.inputs import Inputs
 from hnlpu.costmodel.quantity import Figure, Quantity
 from hnlpu.costmodel.sheet import Sheet, rule
-from hnlpu.costmodel.uncertainty import draw, figures
+from hnlpu.costmodel.uncertainty import draw, figures, sample
 from hnlpu.reports.cost_view import Baseline, Control, CostPage, Curve, Limit, Line, Metric, Parts
 
 
@@ -284,7 +284,7 @@ def cost_page(title: str = "gpt-oss-120b on 5 nm (made-up numbers)", n: int = 20
         description="36 layers, 128 experts of which 4 work on a token; made-up numbers for the tests.",
         sheet=SHEET,
         inputs=INPUTS,
-        figures=figures(SHEET, INPUTS, n=n),
+        figures=figures(SHEET, INPUTS, sample(SHEET, INPUTS, n)),
         headline=(
             Metric("chips", "Chips", "chips"),
             Metric("die_area_mm2", "Die area", "die_area_mm2"),

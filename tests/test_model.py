@@ -5,7 +5,7 @@ import json
 import pytest
 from checkpoints import GPT_OSS, LLAMA
 
-from hnlpu.costmodel.presets import preset
+from hnlpu.costmodel.presets import outline_preset
 from hnlpu.errors import HnlpuError
 from hnlpu.model import read_model_shape
 
@@ -33,7 +33,7 @@ def test_llama_weights_by_hand(tmp_path):
 
 def test_gpt_oss_120b_is_what_the_model_card_says():
     """116.83e9 parameters, 5.13e9 active (gpt-oss model card, table 1), embedding left out."""
-    shape = preset("gpt-oss-120b")
+    shape = outline_preset("gpt-oss-120b")
     assert shape.n_hardwired_weights == pytest.approx(116.83e9 - 0.579e9, rel=1e-3)
     assert shape.n_active_weights == pytest.approx(5.13e9, rel=1e-3)
 

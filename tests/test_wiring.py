@@ -29,19 +29,22 @@ def test_every_number_has_a_source_and_lies_in_its_range():
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "scale"),
+    ("ours", "file", "theirs", "scale"),
     [
-        ("logic_density", "logic_density", 1),
-        ("line_pitch_nm", "line_pitch", 1000),
-        ("stub_pitch_nm", "stub_pitch", 1000),
-        ("repeater_distance_um", "repeater_distance", 1),
+        ("logic_density", "nodes.toml", "logic_density", 1),
+        ("line_pitch_nm", "nodes.toml", "line_pitch", 1000),
+        ("stub_pitch_nm", "nodes.toml", "stub_pitch", 1000),
+        ("repeater_distance_um", "nodes.toml", "repeater_distance", 1),
+        ("repeater_transistors", "technology.toml", "repeater_transistors", 1),
+        ("clock_tree_per_flip_flop", "technology.toml", "clock_tree_per_flip_flop", 1),
+        ("toggle_energy_fj", "technology.toml", "toggle_energy", 1),
     ],
 )
-def test_the_process_is_the_cost_models_5_nm(ours, theirs, scale):
-    mine = table("hnlpu", "process.toml")[ours]
-    node = table("hnlpu.costmodel", "nodes.toml")["5nm"][theirs]
+def test_the_process_is_the_cost_models_5_nm(ours, file, theirs, scale):
+    mine, data = table("hnlpu", "process.toml")[ours], table("hnlpu.costmodel", file)
+    other = data.get("5nm", data)[theirs]
     for key in ("value", "low", "high"):
-        assert mine[key] == pytest.approx(scale * node[key]), key
+        assert mine[key] == pytest.approx(scale * other[key]), key
 
 
 def test_tracks_by_hand():

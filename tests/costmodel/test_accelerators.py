@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hnlpu.costmodel import roofline
+from hnlpu.costmodel import attention, roofline
 from hnlpu.costmodel.accelerators import (
     Accelerator,
     Measurement,
@@ -25,7 +25,7 @@ from hnlpu.costmodel.sheet import Sheet, rules_of
 from hnlpu.costmodel.workload import Workload
 from hnlpu.errors import HnlpuError
 
-SHEET = Sheet(rules_of(roofline))
+SHEET = Sheet(rules_of(attention, roofline))
 MACHINES = load_accelerators()
 Values = dict[str, float]
 
@@ -77,11 +77,12 @@ def measured() -> list[tuple[str, Measurement]]:
 
 
 def test_every_input_is_declared_and_every_rule_has_its_unit() -> None:
-    assert set(SHEET.inputs) == set(INPUTS)
+    declared = attention.INPUTS | INPUTS
+    assert set(SHEET.inputs) == set(declared)
     mid = values("b200", "gpt-oss-120b", 1024, 1024, 50)
     work = Workload("test", 1024, 1024, 50, "this test")
     inputs = roofline_inputs("b200", outline_preset("gpt-oss-120b"), work)
-    SHEET.check_units({key: (inputs[key].value, inputs[key].unit) for key in INPUTS})
+    SHEET.check_units({key: (inputs[key].value, inputs[key].unit) for key in declared})
     assert {key: inputs[key].unit for key in ("gpu_bandwidth", "gpu_kernel_time")} == {
         "gpu_bandwidth": "TB/(s*gpu)", "gpu_kernel_time": "ns",
     }  # fmt: skip

@@ -23,7 +23,7 @@ from hnlpu.costmodel.measured import load_measured
 from hnlpu.costmodel.modes import changes
 from hnlpu.costmodel.presets import load_outlines, outline_preset
 from hnlpu.costmodel.reproduction import paper_sheet
-from hnlpu.costmodel.speed import RESOURCES
+from hnlpu.costmodel.speed import RESOURCES, SYSTEM_RESULTS
 from hnlpu.costmodel.wafers import YIELD_MODELS
 from hnlpu.costmodel.workload import parse_workload
 from hnlpu.errors import HnlpuError
@@ -278,3 +278,14 @@ def test_a_node_is_chosen_as_a_whole() -> None:
     assert all(key == keys[0] for key in keys)
     changed = set_inputs(node_inputs(Design()), ["clock=0.8"])
     assert at(changed, "mid")["clock"] == 0.8e9
+
+
+def test_a_simulated_system_takes_the_place_of_the_rules(consistent: Any) -> None:
+    """What it gives is used, and what follows from the rules it replaces is not."""
+    replaced = consistent.sheet.replaced(without=SYSTEM_RESULTS)
+    assert set(SYSTEM_RESULTS) <= set(replaced.inputs)
+    base = consistent()
+    values = {name: base[name] for name in replaced.inputs}
+    assert replaced.evaluate(values)["tokens_per_s"] == base["tokens_per_s"]
+    slower = replaced.evaluate({**values, "interval_limit": 2 * base["interval_limit"]})
+    assert slower["tokens_per_s"] == pytest.approx(base["tokens_per_s"] / 2)

@@ -1,24 +1,26 @@
 """Known models against the sizes their publishers give."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.presets import (
     PAPER_MODEL,
-    is_paper_model,
-    load_models,
+    is_paper_outline,
     load_outlines,
     load_presets,
     outline_preset,
-    preset,
 )
 from hnlpu.errors import HnlpuError
+from hnlpu.model import shape_from_config
 from hnlpu.outline import outline_of, read_outline
 
 PRESETS = load_presets()
+BUILDABLE = ("gpt-oss-20b", "gpt-oss-120b", "llama-3-8b", "llama-3-70b", "stories260k")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -39,9 +41,10 @@ def test_only_rounded_sizes_need_more_than_one_percent() -> None:
     assert wide["deepseek-v3"] <= 0.5 / 37 and wide["kimi-k2"] <= 0.05
 
 
-@pytest.mark.parametrize("name", load_models())
+@pytest.mark.parametrize("name", BUILDABLE)
 def test_a_buildable_model_has_one_set_of_matrices(name: str) -> None:
-    shape, model = preset(name), outline_preset(name)
+    config = DataFile("models.toml").table(f"{name}.config")
+    shape, model = shape_from_config(config, where=name, name=name), outline_preset(name)
     assert model.linears == tuple(shape.linears()) == outline_of(shape).linears
     assert model.windows == shape.windows
 
@@ -56,18 +59,13 @@ def test_stories260k_is_the_checkpoint(shared_checkpoint) -> None:
 
 def test_names() -> None:
     assert list(load_outlines()) == list(PRESETS) and PAPER_MODEL in PRESETS
-    assert set(load_models()) == {
-        "gpt-oss-20b", "gpt-oss-120b", "llama-3-8b", "llama-3-70b", "stories260k",
-    }  # fmt: skip
-    with pytest.raises(HnlpuError, match="known are gpt-oss-20b, gpt-oss-120b"):
-        preset("qwen3-8b")
     with pytest.raises(HnlpuError, match="known are gpt-oss-20b,.*kimi-k2"):
         outline_preset("gpt-5")
 
 
 def test_the_paper_model_whatever_it_is_called() -> None:
-    assert is_paper_model(preset(PAPER_MODEL))
-    assert not is_paper_model(preset("gpt-oss-20b"))
+    assert is_paper_outline(replace(outline_preset(PAPER_MODEL), name="mine", source="here"))
+    assert not is_paper_outline(outline_preset("gpt-oss-20b"))
 
 
 @pytest.mark.parametrize(
