@@ -20,6 +20,7 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.link_plan import CRC_BITS, LinkPlan
 from hnlpu.rtl.hierarchy import SharedComponent, place
+from hnlpu.rtl.link_end import ReceivingEnd, SendingEnd
 from hnlpu.rtl.link_store import LinkStore
 from hnlpu.rtl.reliable_link import ReliableReceiver, ReliableSender
 from hnlpu.rtl.wire import Wire
@@ -27,32 +28,8 @@ from hnlpu.rtl.wire import Wire
 __all__ = ["Link", "LinkReceiver", "LinkSender", "link_ends"]
 
 
-class LinkSender(SharedComponent):
-    """The sending end.
-
-    Parameters
-    ----------
-    plan : LinkPlan
-        Without ``crc``.
-
-    Members
-    -------
-    x : In(stream of payload_bits)
-    forward : Out(forward_bits)
-    reverse : In(reverse_bits)
-    """
-
-    clock_ports = ("clk", "rst")
-
-    def __init__(self, plan: LinkPlan) -> None:
-        self.plan = plan
-        super().__init__(
-            {
-                "x": In(stream.Signature(plan.payload_bits)),
-                "forward": Out(plan.forward_bits),
-                "reverse": In(plan.reverse_bits),
-            }
-        )
+class LinkSender(SendingEnd):
+    """The sending end of a link without ``crc``."""
 
     @property
     def module_name(self) -> str:
@@ -83,32 +60,8 @@ class LinkSender(SharedComponent):
         return m
 
 
-class LinkReceiver(SharedComponent):
-    """The receiving end.
-
-    Parameters
-    ----------
-    plan : LinkPlan
-        Without ``crc``.
-
-    Members
-    -------
-    forward : In(forward_bits)
-    reverse : Out(reverse_bits)
-    y : Out(stream of payload_bits)
-    """
-
-    clock_ports = ("clk", "rst")
-
-    def __init__(self, plan: LinkPlan) -> None:
-        self.plan = plan
-        super().__init__(
-            {
-                "forward": In(plan.forward_bits),
-                "reverse": Out(plan.reverse_bits),
-                "y": Out(stream.Signature(plan.payload_bits)),
-            }
-        )
+class LinkReceiver(ReceivingEnd):
+    """The receiving end of a link without ``crc``."""
 
     @property
     def module_name(self) -> str:

@@ -20,44 +20,20 @@ direction while CRC-16 detects it; without errors the cycles of ``hnlpu.sim.link
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
-from hnlpu.link_plan import CRC_BITS, LinkPlan
+from hnlpu.link_plan import CRC_BITS
 from hnlpu.rtl.crc import crc
-from hnlpu.rtl.hierarchy import SharedComponent, place
+from hnlpu.rtl.hierarchy import place
+from hnlpu.rtl.link_end import ReceivingEnd, SendingEnd
 from hnlpu.rtl.link_store import LinkStore, following
 from hnlpu.rtl.memory import RegisterFile
 
 __all__ = ["ReliableReceiver", "ReliableSender"]
 
 
-class ReliableSender(SharedComponent):
-    """The sending end.
-
-    Parameters
-    ----------
-    plan : LinkPlan
-        With ``crc``.
-
-    Members
-    -------
-    x : In(stream of payload_bits)
-    forward : Out(forward_bits)
-    reverse : In(reverse_bits)
-    """
-
-    clock_ports = ("clk", "rst")
-
-    def __init__(self, plan: LinkPlan) -> None:
-        self.plan = plan
-        super().__init__(
-            {
-                "x": In(stream.Signature(plan.payload_bits)),
-                "forward": Out(plan.forward_bits),
-                "reverse": In(plan.reverse_bits),
-            }
-        )
+class ReliableSender(SendingEnd):
+    """The sending end of a link with ``crc``."""
 
     @property
     def module_name(self) -> str:
@@ -148,32 +124,8 @@ class ReliableSender(SharedComponent):
         return m
 
 
-class ReliableReceiver(SharedComponent):
-    """The receiving end.
-
-    Parameters
-    ----------
-    plan : LinkPlan
-        With ``crc``.
-
-    Members
-    -------
-    forward : In(forward_bits)
-    reverse : Out(reverse_bits)
-    y : Out(stream of payload_bits)
-    """
-
-    clock_ports = ("clk", "rst")
-
-    def __init__(self, plan: LinkPlan) -> None:
-        self.plan = plan
-        super().__init__(
-            {
-                "forward": In(plan.forward_bits),
-                "reverse": Out(plan.reverse_bits),
-                "y": Out(stream.Signature(plan.payload_bits)),
-            }
-        )
+class ReliableReceiver(ReceivingEnd):
+    """The receiving end of a link with ``crc``."""
 
     @property
     def module_name(self) -> str:

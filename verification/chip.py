@@ -255,8 +255,7 @@ def check_chip(
         What the twin computes with, and what the chip is booted with, instead of the bundle's.
     """
     chip = chip or chip_from_bundle(simulation.bundle)
-    context = read_manifest(simulation.bundle)["chip"]["context"]
-
+    plan = read_manifest(simulation.bundle)["chip"]
     done = 0
     total = sum(1 + step.get("generate", 0) for step in steps if step["kind"] == "prompt")
     total += sum(job["generate"] for step in steps for job in step.get("jobs", ()))
@@ -268,17 +267,17 @@ def check_chip(
 
     run = simulation.run(steps, image=image, watchdog_cycles=watchdog_cycles, watch=watch)
     progress("simulate", total, total)
-    comparison = compare(run, chip, context)
+    comparison = compare(run, chip, plan["context"])
     if comparison.mismatches:
         traced = simulation.run(steps, image=image, trace_all=True, watchdog_cycles=watchdog_cycles)
-        comparison = compare(traced, chip, context)
+        comparison = compare(traced, chip, plan["context"])
     protocol = _protocol(run)
     wrong_tokens = _wrong_tokens(run, steps, comparison)
     return {
         "level": "chip",
         "sequences": len(comparison.sequences),
         "tokens": sum(map(len, comparison.sequences)),
-        "at_a_time": read_manifest(simulation.bundle)["chip"]["sequences"],
+        "at_a_time": plan["sequences"],
         "vectors": comparison.vectors,
         "mismatches": comparison.mismatches + wrong_tokens,
         "first_mismatch": comparison.first,
@@ -292,15 +291,11 @@ def check_chip(
     }
 
 
-def _wrong_job(run: Run, logits: Any, jobs: list[dict[str, Any]], stops: list[int]) -> int:
-    """Whether a batch's next job gave other tokens than it gives alone; jobs begin in their order."""
-    number = len({event["job"] for event in run.of("job")}) - len(jobs)
-    job = jobs.pop(0)
-    n = len(job["tokens"])
-    own: list[int] = logits.argmax(axis=-1)[n - 1 :][: job["generate"]].tolist()
-    own = own[: next((i + 1 for i, token in enumerate(own) if token in stops), len(own))]
-    given = [event["token"] for event in run.of("token") if event.get("job") == number]
-    return int(given != own)
+def _greedy(logits: Any, asked: dict[str, Any], stops: list[int]) -> list[int]:
+    """Largest logits after a prompt (``tokens``, ``generate``), up to a stop token."""
+    n = len(asked["tokens"])
+    own: list[int] = logits.argmax(axis=-1)[n - 1 :][: asked["generate"]].tolist()
+    return own[: next((i + 1 for i, token in enumerate(own) if token in stops), len(own))]
 
 
 def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
@@ -317,17 +312,17 @@ def _wrong_tokens(run: Run, steps: list[Step], comparison: Comparison) -> int:
     expected: list[int] = []
     wrong = 0
     prompts = [step for step in steps if step["kind"] == "prompt"]
-    jobs = [job for step in steps if step["kind"] == "batch" for job in step["jobs"]]
+    jobs = list(enumerate(job for step in steps for job in step.get("jobs", ())))
     for tokens, logits in zip(comparison.sequences, comparison.logits, strict=True):
         if not prompts or tokens[: len(prompts[0]["tokens"])] != prompts[0]["tokens"]:
-            if jobs and tokens[: len(jobs[0]["tokens"])] == jobs[0]["tokens"]:
-                wrong += _wrong_job(run, logits, jobs, stops)
+            if jobs and tokens[: len(jobs[0][1]["tokens"])] == jobs[0][1]["tokens"]:
+                number, job = jobs.pop(0)  # jobs begin in their order
+                taken = [event["token"] for event in run.of("token") if event.get("job") == number]
+                wrong += taken != _greedy(logits, job, stops)
             continue  # or the sequence that was reset
         step = prompts.pop(0)
-        n = len(step["tokens"])
-        own: list[int] = logits.argmax(axis=-1)[n - 1 :][: step["generate"]].tolist()
-        stop = next((i + 1 for i, token in enumerate(own) if token in stops), len(own))
-        expected += own[:stop]
-        wrong += tokens[n:] != own[: stop - 1] if own else len(tokens) > n
+        n, own = len(step["tokens"]), _greedy(logits, step, stops)
+        expected += own
+        wrong += tokens[n:] != own[:-1]
     wrong += sum(a != b for a, b in zip(given, expected, strict=False))
     return int(wrong) + abs(len(given) - len(expected)) + len(jobs)

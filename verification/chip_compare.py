@@ -46,31 +46,23 @@ class Comparison:
     first: dict[str, Any] | None
 
 
-def entered_sequences(beats: _Beats, own_bits: int = _ALL_BITS) -> list[list[int]]:
-    """Tokens that entered the layers, a list for each sequence in the order they began; one begins at position 0."""
-    sequences: list[list[int]] = []
+def entered_sequences(beats: _Beats) -> list[list[int]]:
+    """Tokens that entered the layers of a chip of one sequence, a list for each; one begins at position 0."""
+    return [tokens for _, tokens in _entered(beats, _ALL_BITS)]
+
+
+def _entered(beats: _Beats, own_bits: int) -> list[tuple[int, list[int]]]:
+    """Sequences in the order they began: which of the chip's they were, and their tokens."""
+    entered: list[tuple[int, list[int]]] = []
     current: dict[int, list[int]] = {}
     for _, stream, fields in beats:
         if stream.name == "token":
             slot, position = _place(fields["position"], own_bits)
             if position == 0 or slot not in current:
                 current[slot] = []
-                sequences.append(current[slot])
+                entered.append((slot, current[slot]))
             current[slot].append(fields["token"])
-    return sequences
-
-
-def _slots(beats: _Beats, own_bits: int) -> list[int]:
-    """The chip's sequence of each of :func:`entered_sequences`."""
-    slots = []
-    begun = set()
-    for _, stream, fields in beats:
-        if stream.name == "token":
-            slot, position = _place(fields["position"], own_bits)
-            if position == 0 or slot not in begun:
-                begun.add(slot)
-                slots.append(slot)
-    return slots
+    return entered
 
 
 def _place(position: int, own_bits: int) -> tuple[int, int]:
@@ -108,12 +100,11 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
         Positions of the chip.
     """
     own_bits = max(1, (context - 1).bit_length())
-    slots = _slots(run.beats(), own_bits)
-    sequences = entered_sequences(run.beats(), own_bits)
+    entered = _entered(run.beats(), own_bits)
     expected: dict[str, dict[int, list[tuple[int, int, Integers]]]] = {}
     order: dict[str, int] = {}
     logits = []
-    for number, (slot, tokens) in enumerate(zip(slots, sequences, strict=True)):
+    for number, (slot, tokens) in enumerate(entered):
         traced: dict[str, Integers] = {}
         twin = ChipTwin(chip, context=context, trace=traced.__setitem__)
         logits.append(twin.forward([tokens])[0])
@@ -144,6 +135,7 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
                     first = place, {
                         "stream": name, "sequence": sequence, "position": position, **difference
                     }  # fmt: skip
+    sequences = [tokens for _, tokens in entered]
     return Comparison(sequences, logits, vectors, mismatches, first[1] if first else None)
 
 
