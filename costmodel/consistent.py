@@ -212,6 +212,9 @@ def check_fits(sheet: Sheet, inputs: Inputs, design: Design) -> None:
         With the middle of every range.
     """
     mid = sheet.evaluate(at(inputs, "mid"))
+    if mid["systems"] < 1:
+        raise HnlpuError("nothing is built", where="systems", got=f"{mid['systems']:g} systems",
+                         do="give a --volume of 1 or more")  # fmt: skip
     blocks = mid["single_chip_blocks_mm2"] + mid["interconnect_mm2_on_chip"]
     if blocks >= mid["reticle"]:
         raise HnlpuError(

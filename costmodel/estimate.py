@@ -202,8 +202,10 @@ def estimate(
     ------
     HnlpuError
         A shape without a counted base, an unknown name, a bad data file, a chip beyond the reticle, a workload beyond
-        the context or the KV capacity.
+        the context or the KV capacity, an input that leaves a figure without a number.
     """
+    if draws < 1:
+        raise HnlpuError("too few draws", where="--draws", got=str(draws), do="give 1 or more")
     inputs = consistent_inputs(
         model, arrays, workload, design, toggles=load_measured().toggles, settings=settings
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.quantity import Quantity
@@ -45,12 +46,14 @@ def set_inputs(inputs: Inputs, settings: Iterable[str]) -> dict[str, Quantity]:
         key, _, text = setting.partition("=")
         key = key.strip()
         if key not in changed:
-            close = [name for name in changed if key and (key in name or name in key)]
+            close = get_close_matches(key, changed, n=5) + [
+                name for name in changed if key and (key in name or name in key)
+            ]
             raise HnlpuError(
                 "no such input",
                 where=f"--set {setting}",
                 got=repr(key),
-                do=f"known are {', '.join(sorted(close or changed))}",
+                do=f"known are {', '.join(sorted(set(close or changed)))}",
             )
         unit = changed[key].unit
         try:

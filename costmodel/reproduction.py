@@ -27,9 +27,8 @@ from hnlpu.costmodel import (
 from hnlpu.costmodel.inputs import ENDS, Inputs, at, read_inputs, set_inputs
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.quantity import CONFIDENCES, Quantity
-from hnlpu.costmodel.sheet import Rule, Sheet, rules_of
+from hnlpu.costmodel.sheet import Rule, Sheet, no_number, rules_of
 from hnlpu.costmodel.units import coherent, is_unit, same_dimension
-from hnlpu.errors import HnlpuError
 
 __all__ = ["PaperRow", "ReproducedRow", "paper_inputs", "paper_rows", "paper_sheet", "reproduce"]
 
@@ -367,12 +366,8 @@ def _number(row: PaperRow, name: str, values: Mapping[str, float]) -> float:
         raise ValueError(f"{row.id}: {name} is in {_unit(name)}, the row in {row.unit}")
     value = float(values[name]) / coherent(row.unit)
     if not isfinite(value) or (name == row.against and value == 0):
-        raise HnlpuError(
-            "no number with these inputs",
-            where=f"paper mode: {name} ({row.id})",
-            got=str(value),
-            do=f"check {', '.join(_dependencies((name,), _key(row)))}",
-        )
+        inputs = _dependencies((name,), _key(row))
+        raise no_number(f"paper mode: {name} ({row.id})", value, inputs)
     return value
 
 

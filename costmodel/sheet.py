@@ -21,7 +21,7 @@ import numpy as np
 from hnlpu.costmodel.units import coherent, is_unit, quantity
 from hnlpu.errors import HnlpuError
 
-__all__ = ["FUNCTIONS", "Rule", "Sheet", "rule", "rules_of"]
+__all__ = ["FUNCTIONS", "Rule", "Sheet", "no_number", "rule", "rules_of"]
 
 #: What a formula may call, from numpy.
 FUNCTIONS = ("ceil", "floor", "exp", "log", "sqrt", "maximum", "minimum", "where", "expm1", "log1p")
@@ -93,6 +93,16 @@ def rules_of(*modules: ModuleType) -> tuple[Rule, ...]:
         if isinstance(item, Rule)
     }
     return tuple(found.values())
+
+
+def no_number(where: str, got: float, inputs: Iterable[str]) -> HnlpuError:
+    """The error of a figure that its inputs leave without a number, where it must have one."""
+    return HnlpuError(
+        "no number with these inputs",
+        where=where,
+        got=str(got),
+        do=f"check {', '.join(inputs)}",
+    )
 
 
 class Sheet:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from hnlpu.costmodel.inputs import Inputs, at
 from hnlpu.costmodel.quantity import Figure, Quantity, weakest
-from hnlpu.costmodel.sheet import Sheet
+from hnlpu.costmodel.sheet import Sheet, no_number
 
 __all__ = ["WIDE", "Effect", "Sample", "draw", "figures", "sample", "tornado"]
 
@@ -93,14 +93,24 @@ def sample(sheet: Sheet, inputs: Inputs, n: int = 2000, seed: int = 0) -> Sample
 def figures(
     sheet: Sheet, inputs: Inputs, found: Sample, names: Sequence[str] = ()
 ) -> dict[str, Figure]:
-    """Every figure of a sheet (or ``names`` of it) with its range, tag, formula and sources."""
+    """Every figure of a sheet (or ``names`` of it) with its range, tag, formula and sources.
+
+    Raises
+    ------
+    HnlpuError
+        A figure that is not a number in the middle or for a draw; infinite it may be.
+    """
     return {name: _figure(sheet, inputs, found, name) for name in names or sheet.rules}
 
 
 def _figure(sheet: Sheet, inputs: Inputs, found: Sample, name: str) -> Figure:
     item, mid = sheet.rules[name], float(found.mid[name])
-    needed = [inputs[key] for key in sorted(sheet.ancestors(name))]
+    keys = sorted(sheet.ancestors(name))
+    needed = [inputs[key] for key in keys]
     values = np.sort(found.of(name))
+    if np.isnan(mid) or np.isnan(values).any():
+        zero = [key for key in keys if inputs[key].low == 0]
+        raise no_number(f"cost model: {name}", float("nan"), zero or keys)
     # an order statistic, for a figure may be infinite in some draws
     low, median, high = (float(values[len(values) * p // 100]) for p in _PERCENTILES)
     tags = [entry.tag for entry in needed]

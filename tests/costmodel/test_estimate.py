@@ -115,3 +115,19 @@ def test_an_estimate_comes_back_from_json(result: Estimate) -> None:
 
 def test_transistors_by_part_add_up(result: Estimate) -> None:
     assert sum(result.transistors.values()) == result.inputs["transistors"].value
+
+
+@pytest.mark.parametrize("key", ["years", "clock", "concurrency", "output_tokens", "logic_density",
+                                 "vex_lanes", "mask_units"])  # fmt: skip
+def test_an_input_that_leaves_no_number_is_named(key: str) -> None:
+    with pytest.raises(HnlpuError, match=f"cost model: .*no number.*{key}") as caught:
+        make(settings=[f"{key}=0"])
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_built_and_nothing_drawn_are_refused() -> None:
+    with pytest.raises(HnlpuError, match="systems: nothing is built.*--volume"):
+        make(settings=["systems=0"])
+    outline = outline_preset("stories260k")
+    with pytest.raises(HnlpuError, match="--draws"):
+        estimate(outline, measured_arrays(outline), parse_workload("8,8,1"), draws=0)

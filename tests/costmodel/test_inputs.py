@@ -32,3 +32,10 @@ def test_bad_values_are_refused_with_the_unit(setting: str) -> None:
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(HnlpuError, match="known are clock"):
         set_inputs(INPUTS, ["klock=1"])
+
+
+def test_a_misspelt_key_is_told_what_it_may_be() -> None:
+    many = {name: INPUTS["clock"] for name in ("wafer_price", "wafer_edge", "years", "hbm_price")}
+    with pytest.raises(HnlpuError, match="known are .*wafer_price") as caught:
+        set_inputs(many, ["wafer_prise=3"])
+    assert "years" not in caught.value.do
