@@ -15,6 +15,7 @@ from hnlpu.costmodel.silicon_area import BLOCKS
 from hnlpu.costmodel.speed import RESOURCE_NAMES, RESOURCES
 from hnlpu.costmodel.uncertainty import draw
 from hnlpu.outline import ModelOutline
+from hnlpu.reports.cost_format import shown
 from hnlpu.reports.cost_view import (
     Baseline,
     Control,
@@ -151,7 +152,7 @@ def _description(model: ModelOutline, architecture: str) -> str:
     )
     return (
         f"{model.family} model, {model.n_layers} layers, hidden size {model.hidden}{experts}: "
-        f"{model.n_hardwired_weights / 1e9:.3g} B weights wired into metal, architecture {architecture}."
+        f"{shown(model.n_hardwired_weights, 'weight')} wired into metal, architecture {architecture}."
     )
 
 
