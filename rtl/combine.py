@@ -2,34 +2,46 @@
 
     y = saturate(round(sum over experts of weight * x / 2**routing_bits))
 
-The sums are exact and kept element by element, so the order of the experts does not matter.
+``Blend`` adds, ``Round`` rounds; between them lie the other chips where experts are spread over several. The
+sums are exact and kept element by element, so the order of the experts does not matter.
 
 Contract (checked by ``tests/rtl/test_combine.py`` against ``hnlpu.sim.chip``'s arithmetic): bit-exact, in any
-pattern of stalls; an element a cycle, those of the last expert come out with latency 1.
+pattern of stalls; an element a cycle, those of the last expert come out with latency 1 (``Blend``: 0).
 """
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.hdl import signed as signed_shape
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.numerics import Numerics
-from hnlpu.rtl.fixed_point import round_shift, saturate
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.memory import Sram
+from hnlpu.rtl.rounding import Round
 from hnlpu.rtl.vectors import route_signature, vector_signature
 
-__all__ = ["Combine"]
+__all__ = ["Blend", "Combine", "blend_bits"]
 
 
-class Combine(SharedComponent):
-    """Weighted sum of vectors.
+def blend_bits(n_experts: int, numerics: Numerics) -> int:
+    """Width of a weighted sum over at most ``n_experts``.
+
+    A product has a bit more than its factors, a sum as many more as it has terms in bits.
+    """
+    return numerics.residual_bits + numerics.routing_bits + 1 + n_experts.bit_length()
+
+
+class Blend(SharedComponent):
+    """Exact weighted sum of vectors.
 
     Parameters
     ----------
     length : int
         Elements of a vector, 2 or more.
     n_experts : int
-        Vectors of a token are at most as many.
+        Vectors of a token are at most as many, on all chips together.
+    n_own : int
+        Width of the masks.
     numerics : Numerics
     position_bits : int
 
@@ -37,7 +49,81 @@ class Combine(SharedComponent):
     -------
     x : In(vector stream)
     weights : In(route stream)
-        One beat for each vector of ``x``; the mask is not used.
+        One beat for each vector of ``x``. A beat with an empty mask has none: nothing is added.
+    y : Out(vector stream of blend_bits)
+        One vector for each beat of ``weights`` with ``last``. Without any vector of ``x`` its position is
+        not that of the token.
+    """
+
+    clock_ports = ("clk", "rst")
+
+    def __init__(
+        self, length: int, n_experts: int, n_own: int, numerics: Numerics, position_bits: int
+    ) -> None:
+        _check(length)
+        self.length, self.n_experts, self.n_own = length, n_experts, n_own
+        self.numerics, self.position_bits = numerics, position_bits
+        self.sum_bits = blend_bits(n_experts, numerics)
+        super().__init__(
+            {
+                "x": In(vector_signature(numerics.residual_bits, position_bits)),
+                "weights": In(route_signature(n_own, numerics.routing_bits)),
+                "y": Out(vector_signature(self.sum_bits, position_bits)),
+            }
+        )
+
+    @property
+    def module_name(self) -> str:
+        n = self.numerics
+        grid = f"{n.residual_bits}_w{n.routing_bits}"
+        return f"hn_blend_{self.length}x{self.n_experts}_{self.n_own}_{grid}_p{self.position_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        weight = self.weights.p
+        sums = place(m, "sums", platform, Sram, self.sum_bits, self.length)
+        index, next_index = Signal(range(self.length)), Signal(range(self.length))
+        first = Signal(init=1)  # of the token's experts
+        before, total = (Signal(signed_shape(self.sum_bits), name=n) for n in ("before", "total"))
+        take, last, none, offered = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            none.eq(weight.mask == 0),
+            offered.eq(self.weights.valid & (self.x.valid | none)),
+            take.eq(offered & (~weight.last | self.y.ready)),
+            last.eq(index == self.length - 1),
+            self.x.ready.eq(take & ~none),
+            self.weights.ready.eq(take & last),
+            next_index.eq(Mux(take, Mux(last, 0, index + 1), index)),
+            sums.read_address.eq(next_index),
+            before.eq(Mux(first, 0, sums.read_data)),
+            total.eq(before + Mux(none, 0, self.x.p.value * weight.weight)),
+            sums.write.eq(take),
+            sums.write_address.eq(index),
+            sums.write_data.eq(total),
+            self.y.valid.eq(offered & weight.last),
+            self.y.p.value.eq(total),
+            self.y.p.position.eq(self.x.p.position),
+            self.y.p.last.eq(last),
+        ]
+        m.d.sync += index.eq(next_index)
+        with m.If(take & last):
+            m.d.sync += first.eq(weight.last)
+        return m
+
+
+class Combine(SharedComponent):
+    """Weighted sum of vectors, rounded.
+
+    Parameters
+    ----------
+    length, n_experts, numerics, position_bits
+        See :class:`Blend`; all experts are here.
+
+    Members
+    -------
+    x : In(vector stream)
+    weights : In(route stream)
+        One beat for each vector of ``x``.
     y : Out(vector stream)
         One vector for each beat of ``weights`` with ``last``.
     saturated : Out(1)
@@ -47,8 +133,8 @@ class Combine(SharedComponent):
     clock_ports = ("clk", "rst")
 
     def __init__(self, length: int, n_experts: int, numerics: Numerics, position_bits: int) -> None:
-        if length < 2:
-            raise ValueError(f"vectors of {length} element(s): a sum would be read while written")
+        _check(length)
+        self.blend = (length, n_experts, n_experts, numerics, position_bits)
         self.length, self.n_experts = length, n_experts
         self.numerics, self.position_bits = numerics, position_bits
         vector = vector_signature(numerics.residual_bits, position_bits)
@@ -69,41 +155,21 @@ class Combine(SharedComponent):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        n, weight = self.numerics, self.weights.p
-        # A product has a bit more than its factors, a sum as many more as it has terms in bits.
-        sum_bits = n.residual_bits + n.routing_bits + 1 + self.n_experts.bit_length()
-        sums = place(m, "sums", platform, Sram, sum_bits, self.length)
-        index, next_index = Signal(range(self.length)), Signal(range(self.length))
-        first = Signal(init=1)  # of the token's experts
-        before, total = Signal(signed_shape(sum_bits)), Signal(signed_shape(sum_bits))
-        take, out = Signal(), Signal()
-        m.d.comb += [
-            take.eq(
-                self.x.valid & self.weights.valid & (~weight.last | ~self.y.valid | self.y.ready)
-            ),
-            out.eq(take & weight.last),
-            self.x.ready.eq(take),
-            self.weights.ready.eq(take & self.x.p.last),
-            next_index.eq(Mux(take, Mux(self.x.p.last, 0, index + 1), index)),
-            sums.read_address.eq(next_index),
-            before.eq(Mux(first, 0, sums.read_data)),
-            total.eq(before + self.x.p.value * weight.weight),
-            sums.write.eq(take),
-            sums.write_address.eq(index),
-            sums.write_data.eq(total),
-        ]
-        result, clipped = saturate(m, round_shift(total, n.routing_bits), n.residual_bits, "result")
-        m.d.comb += self.saturated.eq(out & clipped)
-        m.d.sync += [
-            index.eq(next_index),
-            self.y.valid.eq(out | (self.y.valid & ~self.y.ready)),
-        ]
-        with m.If(take & self.x.p.last):
-            m.d.sync += first.eq(weight.last)
-        with m.If(out):
-            m.d.sync += [
-                self.y.p.value.eq(result),
-                self.y.p.position.eq(self.x.p.position),
-                self.y.p.last.eq(self.x.p.last),
-            ]
+        n = self.numerics
+        blend = place(m, "blend", platform, Blend, *self.blend)
+        sum_bits = blend_bits(self.n_experts, n)
+        rounding = place(
+            m, "rounding", platform, Round, sum_bits, n.routing_bits, n.residual_bits,
+            self.position_bits,
+        )  # fmt: skip
+        wiring.connect(m, wiring.flipped(self.x), blend.x)
+        wiring.connect(m, wiring.flipped(self.weights), blend.weights)
+        wiring.connect(m, blend.y, rounding.x)
+        wiring.connect(m, rounding.y, wiring.flipped(self.y))
+        m.d.comb += self.saturated.eq(rounding.saturated)
         return m
+
+
+def _check(length: int) -> None:
+    if length < 2:
+        raise ValueError(f"vectors of {length} element(s): a sum would be read while written")

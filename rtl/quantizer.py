@@ -3,7 +3,8 @@
     y = min(round(x / 2**shift), largest), with the smallest shift that leaves |x| < 2**(n_bits - 1 + shift)
 
 The shift depends on all of a block, so the block is stored while its magnitudes are put together: the
-bits of their disjunction are as many as the bits of the largest of them.
+bits of their disjunction are as many as the bits of the largest of them. A block that lies on several chips
+has one shift: each sends its disjunction, and gets that of all.
 
 Contract (checked by ``tests/rtl/test_quantizer.py`` against ``hnlpu.sim.quantizer``): bit-exact, in any
 pattern of stalls; a block takes two cycles more than it has elements, and its first result is on offer
@@ -16,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from hnlpu.rtl.fixed_point import bit_length, shift_round
 from hnlpu.rtl.hierarchy import SharedComponent
 from hnlpu.rtl.replay import replay
-from hnlpu.rtl.vectors import EXPONENT_BITS, integer_signature, vector_signature
+from hnlpu.rtl.vectors import EXPONENT_BITS, integer_signature, vector_signature, word_signature
 
 __all__ = ["LATENCY_CYCLES", "Quantizer"]
 
@@ -33,6 +34,8 @@ class Quantizer(SharedComponent):
     in_bits, n_bits : int
         Of the elements, and of the integers.
     position_bits : int
+    agreed : bool
+        Blocks lie on several chips.
 
     Members
     -------
@@ -41,20 +44,30 @@ class Quantizer(SharedComponent):
         Power of two that ``x`` is in units of; does not change.
     y : Out(integer stream)
         The exponent is ``base`` and the shift of its block.
+    seen, seen_by_all : Out(word stream), In(word stream)
+        Only if ``agreed``: the magnitudes of a block, or-ed; here, and on all chips.
     """
 
     clock_ports = ("clk", "rst")
 
     def __init__(
-        self, block: int, n_blocks: int, in_bits: int, n_bits: int, position_bits: int
+        self,
+        block: int,
+        n_blocks: int,
+        in_bits: int,
+        n_bits: int,
+        position_bits: int,
+        agreed: bool = False,
     ) -> None:
-        self.block, self.n_blocks = block, n_blocks
+        self.block, self.n_blocks, self.agreed = block, n_blocks, agreed
         self.in_bits, self.n_bits, self.position_bits = in_bits, n_bits, position_bits
+        word = word_signature(in_bits)
         super().__init__(
             {
                 "x": In(vector_signature(in_bits, position_bits)),
                 "base": In(signed(EXPONENT_BITS)),
                 "y": Out(integer_signature(n_bits, position_bits)),
+                **({"seen": Out(word), "seen_by_all": In(word)} if agreed else {}),
             }
         )
 
@@ -62,7 +75,7 @@ class Quantizer(SharedComponent):
     def module_name(self) -> str:
         return (
             f"hn_quantizer_{self.n_blocks}x{self.block}_{self.in_bits}to{self.n_bits}"
-            f"_p{self.position_bits}"
+            f"_p{self.position_bits}{'_agreed' if self.agreed else ''}"
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -73,7 +86,12 @@ class Quantizer(SharedComponent):
         )
         with m.FSM() as fsm:
             with m.State("COLLECT"), m.If(store.filled):
-                m.next = "SHIFT"
+                m.next = "OFFER" if self.agreed else "SHIFT"
+            if self.agreed:
+                with m.State("OFFER"), m.If(self.seen.ready):
+                    m.next = "AGREE"
+                with m.State("AGREE"), m.If(self.seen_by_all.valid):
+                    m.next = "SHIFT"
             with m.State("SHIFT"):
                 m.next = "STREAM"
             with m.State("STREAM"), m.If(step & store.last):
@@ -91,6 +109,14 @@ class Quantizer(SharedComponent):
             m.d.sync += seen.eq(seen | abs(self.x.p.value))
         with m.If(store.filled):
             m.d.sync += position.eq(self.x.p.position)
+        if self.agreed:
+            m.d.comb += [
+                self.seen.valid.eq(fsm.ongoing("OFFER")),
+                self.seen.p.word.eq(seen),
+                self.seen_by_all.ready.eq(fsm.ongoing("AGREE")),
+            ]
+            with m.If(self.seen_by_all.valid & self.seen_by_all.ready):
+                m.d.sync += seen.eq(self.seen_by_all.p.word)
 
         shift = self._shift(m, seen, fsm.ongoing("SHIFT"))
         largest = (1 << (self.n_bits - 1)) - 1

@@ -1,11 +1,11 @@
 """Trees: many values brought together two by two, so that depth grows with the logarithm."""
 
 from collections.abc import Callable, Sequence
-from operator import add, or_
+from operator import add, and_, or_
 
-from amaranth.hdl import Value
+from amaranth.hdl import Mux, Value
 
-__all__ = ["any_of", "total_of"]
+__all__ = ["all_of", "any_of", "largest_of", "total_of"]
 
 
 def _balanced(operation: Callable[[Value, Value], Value], values: Sequence[Value]) -> Value:
@@ -25,3 +25,13 @@ def total_of(values: Sequence[Value]) -> Value:
 def any_of(values: Sequence[Value]) -> Value:
     """Bitwise or."""
     return _balanced(or_, values)
+
+
+def all_of(values: Sequence[Value]) -> Value:
+    """Bitwise and."""
+    return _balanced(and_, values)
+
+
+def largest_of(values: Sequence[Value]) -> Value:
+    """The largest."""
+    return _balanced(lambda a, b: Mux(a > b, a, b), values)

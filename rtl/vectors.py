@@ -20,6 +20,7 @@ __all__ = [
     "route_signature",
     "token_signature",
     "vector_signature",
+    "word_signature",
 ]
 
 #: Powers of two that accompany vectors (two's complement).
@@ -61,6 +62,11 @@ def route_signature(n: int, routing_bits: int) -> stream.Signature:
     return stream.Signature(
         data.StructLayout({"mask": unsigned(n), "weight": unsigned(routing_bits + 1), "last": 1})
     )
+
+
+def word_signature(n_bits: int) -> stream.Signature:
+    """Numbers that belong to no vector: ``word``, unsigned or two's complement as both ends know."""
+    return stream.Signature(data.StructLayout({"word": unsigned(n_bits)}))
 
 
 def token_signature(token_bits: int, position_bits: int) -> stream.Signature:
