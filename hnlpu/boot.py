@@ -5,14 +5,15 @@ map follows from the model's shape and the kind of its row scales, not from its 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from hnlpu.chip import Chip, HardwiredMatrix, Norm
+from hnlpu.partition import Partition, Tile, tile_chip
 
-__all__ = ["Window", "boot_windows", "padded", "write_image"]
+__all__ = ["Window", "boot_windows", "grid_windows", "padded", "write_image"]
 
 Words = npt.NDArray[np.int64]
 
@@ -44,9 +45,16 @@ class Window:
     parts: tuple[tuple[int, Words], ...]
 
 
-def boot_windows(chip: Chip) -> tuple[Window, ...]:
-    """Windows of every block of a chip, largest first, so that none needs padding before it."""
-    blocks = sorted(_blocks(chip), key=lambda block: -block[1])
+def boot_windows(chip: Chip, *, has_embedding: bool = True) -> tuple[Window, ...]:
+    """Windows of every block of a chip, largest first, so that none needs padding before it.
+
+    Parameters
+    ----------
+    chip : Chip
+    has_embedding : bool
+        Of several chips only the one with the host port has the table.
+    """
+    blocks = sorted(_blocks(chip, has_embedding), key=lambda block: -block[1])
     windows, base = [], 0
     for name, address_bits, parts in blocks:
         windows.append(Window(name, base, address_bits, parts))
@@ -57,8 +65,9 @@ def boot_windows(chip: Chip) -> tuple[Window, ...]:
 _Block = tuple[str, int, tuple[tuple[int, Words], ...]]
 
 
-def _blocks(chip: Chip) -> Iterator[_Block]:
-    yield _block("embedding", (0, chip.embedding.ravel()))
+def _blocks(chip: Chip, has_embedding: bool) -> Iterator[_Block]:
+    if has_embedding:
+        yield _block("embedding", (0, chip.embedding.ravel()))
     for i, layer in enumerate(chip.layers):
         stem = f"layer_{i}"
         yield _norm(f"{stem}_attention_norm", layer.attention_norm)
@@ -79,6 +88,20 @@ def _blocks(chip: Chip) -> Iterator[_Block]:
             yield _matrix(f"{inner}_down", expert.down)
     yield _norm("head_norm", chip.norm)
     yield _matrix("head_logits", chip.unembedding)
+
+
+def grid_windows(chip: Chip, partition: Partition) -> dict[Tile, tuple[Window, ...]]:
+    """Windows of every chip of a grid, one chip after another."""
+    found: dict[Tile, tuple[Window, ...]] = {}
+    base = 0
+    for tile in partition.grid.tiles:
+        own = tile_chip(chip, partition, tile) if partition.grid.n_chips > 1 else chip
+        windows = boot_windows(own, has_embedding=tile == Tile())
+        size = 1 << windows[0].address_bits
+        base += -base % size
+        found[tile] = tuple(replace(window, base=base + window.base) for window in windows)
+        base = found[tile][-1].base + (1 << found[tile][-1].address_bits)
+    return found
 
 
 def _block(name: str, *parts: tuple[int, Words]) -> _Block:

@@ -1,57 +1,68 @@
 """The chip's part of a bundle: its Verilog, its boot image, and a description of both."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hnlpu.boot import Window, boot_windows, write_image
+from hnlpu.boot import Window, grid_windows, write_image
 from hnlpu.bundle import write_json
 from hnlpu.chip import Chip
 from hnlpu.chip_plan import ChipPlan
-from hnlpu.rtl.chip import chip_modules
+from hnlpu.partition import Tile
+from hnlpu.rtl.grid import system_netlist
 from hnlpu.rtl.netlist import Netlist
 
 __all__ = ["write_chip"]
 
 
-def write_chip(folder: Path, plan: ChipPlan, chip: Chip) -> dict[str, Any]:
+def write_chip(folder: Path, plans: Mapping[Tile, ChipPlan], chip: Chip) -> dict[str, Any]:
     """Write ``rtl/chip/``, ``boot/image.hex`` and ``chip.json``.
 
     Parameters
     ----------
     folder : path
         The bundle; ``boot/`` and ``rtl/`` exist.
-    plan : ChipPlan
+    plans : mapping of Tile to ChipPlan
+        Every chip of the grid.
     chip : Chip
-        Its constants are booted.
+        The whole model; its constants are booted.
 
     Returns
     -------
     dict
         The chip's entry in the manifest.
     """
-    windows = boot_windows(chip)
+    plan = plans[Tile()]
+    windows = grid_windows(chip, plan.partition)
+    every = tuple(window for own in windows.values() for window in own)
     with (folder / "boot" / "image.hex").open("w", encoding="utf-8") as file:
-        file.writelines(write_image(windows))
-    netlist, modules = chip_modules(plan, windows)
+        file.writelines(write_image(every))
+    system = system_netlist(plans, windows)
     target = folder / "rtl" / "chip"
     target.mkdir()
     files = []
-    for name, pieces in modules:
+    for name, pieces in system.modules():
         path = target / f"{name}.v"
         with path.open("w", encoding="utf-8") as file:
             file.writelines(pieces)
         files.append(str(path.relative_to(folder)))
-    write_json(folder / "chip.json", _describe(netlist, windows))
+    described = {
+        str(tile): _describe(netlist, windows[tile]) for tile, netlist in system.chips.items()
+    }
+    root = described.pop(str(Tile()))
+    write_json(folder / "chip.json", root | ({"others": described} if described else {}))
     return {
-        "top": netlist.name,
+        "top": system.top,
+        "grid": [plan.grid.rows, plan.grid.columns],
+        "link": asdict(plan.link),
         "context": plan.context,
         "sampler_slots": plan.slots,
         "sequences": plan.sequences,
-        "blocks": len(netlist.blocks),
-        "streams": len(netlist.edges),
+        "blocks": sum(len(netlist.blocks) for netlist in system.chips.values()),
+        "streams": sum(len(netlist.edges) for netlist in system.chips.values()),
         "files": files,
-        "boot_words": sum(len(words) for window in windows for _, words in window.parts),
+        "boot_words": sum(len(words) for window in every for _, words in window.parts),
     }
 
 

@@ -1,17 +1,19 @@
 """What the RTL of a chip depends on: the model's shape, the numerics, and the arrays it is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.host import MAX_SEQUENCES, MAX_VOCABULARY
+from hnlpu.link_plan import LinkOptions
 from hnlpu.model import ModelShape, model_from_dict
 from hnlpu.numerics import Numerics
+from hnlpu.partition import Grid, Partition, Tile
 
-__all__ = ["MAX_CONTEXT", "SAMPLER_SLOTS", "ArrayPlace", "ChipPlan", "plan_from_manifest"]
+__all__ = ["MAX_CONTEXT", "SAMPLER_SLOTS", "ArrayPlace", "ChipPlan", "plans_from_manifest"]
 
 #: Positions of the KV cache where nothing is said; larger ones belong into external memory.
 MAX_CONTEXT = 4096
@@ -53,6 +55,12 @@ class ChipPlan:
         Largest top-k of the sampler.
     sequences : int
         Worked on at a time, each with a KV cache of ``context`` positions.
+    grid : Grid
+        The chips that the model lies on.
+    tile : Tile
+        This one's place; ``arrays`` are those it holds.
+    link : LinkOptions
+        Between the chips.
     """
 
     shape: ModelShape
@@ -61,8 +69,18 @@ class ChipPlan:
     arrays: Mapping[str, ArrayPlace]
     slots: int = SAMPLER_SLOTS
     sequences: int = 1
+    grid: Grid = field(default_factory=Grid)
+    tile: Tile = field(default_factory=Tile)
+    link: LinkOptions = field(default_factory=LinkOptions)
 
     def __post_init__(self) -> None:
+        if self.grid.rows > 1 and self.context < 2 * self.grid.rows:
+            raise HnlpuError(
+                "context is too short for the grid",
+                where="--context",
+                got=f"{self.context} positions on {self.grid.rows} rows",
+                do=f"choose {2 * self.grid.rows} or more, or fewer rows",
+            )
         if not 1 <= self.context <= self.shape.max_context:
             raise HnlpuError(
                 "context is out of range",
@@ -115,6 +133,21 @@ class ChipPlan:
             )
 
     @property
+    def partition(self) -> Partition:
+        """What lies on which chip."""
+        return Partition(self.shape, self.grid)
+
+    @property
+    def name(self) -> str:
+        """Module name of the chip."""
+        return "hn_chip" if self.grid.n_chips == 1 else f"hn_chip_{self.tile}"
+
+    @property
+    def is_root(self) -> bool:
+        """It has the host port, the embedding and the sampler."""
+        return self.tile == Tile()
+
+    @property
     def sequence_bits(self) -> int:
         """Width of the number of a sequence."""
         return (self.sequences - 1).bit_length()
@@ -125,20 +158,27 @@ class ChipPlan:
         return max(1, (self.context - 1).bit_length()) + self.sequence_bits
 
 
-def plan_from_manifest(manifest: Mapping[str, Any]) -> ChipPlan:
-    """The chip of a bundle."""
+def plans_from_manifest(manifest: Mapping[str, Any]) -> dict[Tile, ChipPlan]:
+    """Every chip of a bundle, by its place; the first has the host port."""
     bases = {base["name"]: plan_from_dict(base["parameters"]) for base in manifest["bases"]}
-    arrays = {
-        entry["name"]: ArrayPlace(
-            entry["module"], bases[entry["base"]], entry["row_scales"] != "one"
+    entry = manifest["chip"]
+    grid = Grid(*entry["grid"])
+    arrays: dict[Tile, dict[str, ArrayPlace]] = {tile: {} for tile in grid.tiles}
+    for matrix in manifest["matrices"]:
+        arrays[Tile(*matrix["chip"])][matrix["name"]] = ArrayPlace(
+            matrix["module"], bases[matrix["base"]], matrix["row_scales"] != "one"
         )
-        for entry in manifest["matrices"]
+    return {
+        tile: ChipPlan(
+            model_from_dict(manifest["model"]),
+            Numerics.from_dict(manifest["numerics"]),
+            entry["context"],
+            arrays[tile],
+            entry["sampler_slots"],
+            entry["sequences"],
+            grid,
+            tile,
+            LinkOptions(**entry["link"]),
+        )
+        for tile in grid.tiles
     }
-    return ChipPlan(
-        model_from_dict(manifest["model"]),
-        Numerics.from_dict(manifest["numerics"]),
-        manifest["chip"]["context"],
-        arrays,
-        manifest["chip"]["sampler_slots"],
-        manifest["chip"]["sequences"],
-    )

@@ -181,6 +181,16 @@ def _parser() -> argparse.ArgumentParser:
         "--sequences", type=int, default=1, metavar="N",
         help="sequences the chip works on at a time, each with a KV cache (1)",
     )  # fmt: skip
+    generate.add_argument(
+        "--grid", default="1x1", metavar="RxC",
+        help="chips that the model is spread over, rows x columns, as 2x2 (1x1)",
+    )  # fmt: skip
+    generate.add_argument(
+        "--link", action="append", default=[], metavar="KEY=VALUE",
+        help="links between chips: width=N data wires (a beat's), latency=N cycles (1), depth=N words that a "
+        "receiver stores (full rate), channel_depth=N beats of each channel (8), crc=1 detects errors and "
+        "repairs them",
+    )  # fmt: skip
     generate.add_argument("--phases", type=int, metavar="T", help="inputs that share a port (3)")
     generate.add_argument(
         "--quantize",

@@ -25,9 +25,11 @@ from hnlpu.chip_plan import MAX_CONTEXT, ArrayPlace, ChipPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource, Tensors, find_tensors
 from hnlpu.formats import MXFP4, parse_format
+from hnlpu.link_plan import LinkOptions
 from hnlpu.matrices import LoadedMatrix, load_matrix
 from hnlpu.metal import plan_metal
 from hnlpu.numerics import INPUT_OF_ROLE, Numerics
+from hnlpu.partition import Grid, Part, Partition, Tile, cut_matrix
 from hnlpu.progress import Progress, Silent
 from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
@@ -62,6 +64,10 @@ class GenerateOptions:
         Positions of the KV cache; None takes the model's own, at most ``MAX_CONTEXT``.
     sequences : int
         Worked on at a time, each with a KV cache of its own.
+    grid : Grid
+        Chips that the model is spread over (``hnlpu.partition``).
+    link : LinkOptions
+        Between the chips.
     """
 
     quantize: str | None = None
@@ -70,6 +76,8 @@ class GenerateOptions:
     numerics: Numerics = field(default_factory=Numerics)
     context: int | None = None
     sequences: int = 1
+    grid: Grid = field(default_factory=Grid)
+    link: LinkOptions = field(default_factory=LinkOptions)
 
     def __post_init__(self) -> None:
         bits = self.base.activation_bits
@@ -82,8 +90,8 @@ class GenerateOptions:
             )
 
 
-#: Rows, columns and activation bits: arrays alike in these share a base.
-_Kind = tuple[int, int, int]
+#: Rows, columns, activation bits and block: arrays alike in these share a base.
+_Kind = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,23 @@ class _Prepared:
     loaded: LoadedMatrix
     aligned: AlignedMatrix
     error: QuantizationError
-    kind: _Kind
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An array: a matrix, or a chip's part of it."""
+
+    item: _Prepared
+    tile: Tile
+    part: Part
+    aligned: AlignedMatrix
+    module: str
+
+    @property
+    def kind(self) -> _Kind:
+        aligned = self.aligned
+        return aligned.n_rows, aligned.n_columns, self.item.bits, aligned.block
 
 
 def generate(
@@ -129,24 +153,41 @@ def generate(
     with new_folder(Path(out), force=force) as folder:
         tensors = find_tensors(checkpoint)
         pinned = _read_bases(Path(base)) if base is not None else {}
+        partition = Partition(checkpoint.shape, options.grid)
         prepared = _prepare(checkpoint, tensors, options, pinned, show)
-        plans = _choose_bases(prepared, options, pinned)
+        placed = list(_place(prepared, partition))
+        plans = _choose_bases(placed, options, pinned)
         modules = _write_bases(folder, plans, Path(base) if base is not None else None)
         matrices = [
-            _write_matrix(folder, item, plans[item.kind])
-            for item in _shown(prepared, "generate", show)
+            _write_matrix(folder, each, plans[each.kind])
+            for each in _shown(placed, "generate", show)
         ]
         _write_reference(folder, prepared)
         _write_boot(folder, checkpoint, tensors, prepared)
-        chip = _write_chip(folder, checkpoint, tensors, options, plans, prepared, matrices)
+        chip = _write_chip(folder, checkpoint, tensors, options, plans, prepared, placed, matrices)
         return _write_manifest(folder, checkpoint, tensors, options, plans, modules, matrices, chip)
 
 
-def _shown(items: list[_Prepared], stage: str, show: Progress) -> Iterator[_Prepared]:
-    for i, item in enumerate(items):
-        show(stage, i, len(items), item.source.name)
-        yield item
+def _shown(items: list[_Placed], stage: str, show: Progress) -> Iterator[_Placed]:
+    for i, each in enumerate(items):
+        show(stage, i, len(items), each.item.source.name)
+        yield each
     show(stage, len(items), len(items))
+
+
+def _place(prepared: list[_Prepared], partition: Partition) -> Iterator[_Placed]:
+    """Every array of every chip, chip after chip."""
+    for tile in partition.grid.tiles:
+        for item in prepared:
+            part = partition.part(item.source.role, item.source.expert, tile)
+            if part is None:
+                continue
+            module = re.sub(r"\W", "_", item.source.name)
+            if partition.grid.n_chips > 1:
+                module = f"{module}_{tile}"
+            whole = part.rows.whole and part.columns.whole
+            aligned = item.aligned if whole else cut_matrix(item.aligned, part)
+            yield _Placed(item, tile, part, aligned, module)
 
 
 def _prepare(
@@ -174,8 +215,8 @@ def _prepare(
             off_grid.append(f"{source.name} ({loaded.source_format})")
             continue
         bits = options.numerics.input_bits(INPUT_OF_ROLE[source.role])
-        kind = source.n_rows, source.n_columns, bits
-        prepared.append(_fit(source, loaded, options, kind, pinned.get(kind)))
+        kind = source.n_rows, source.n_columns, bits, loaded.coded.block
+        prepared.append(_fit(source, loaded, options, bits, pinned.get(kind)))
     show("read", len(tensors.matrices), len(tensors.matrices))
     if off_grid:
         raise HnlpuError(
@@ -191,7 +232,7 @@ def _fit(
     source: MatrixSource,
     loaded: LoadedMatrix,
     options: GenerateOptions,
-    kind: _Kind,
+    bits: int,
     pinned: ArrayPlan | None,
 ) -> _Prepared:
     aligned = align(loaded.coded)
@@ -199,7 +240,7 @@ def _fit(
     if pinned is not None and options.requantize:
         limit = min(limit or pinned.exponent_values, pinned.exponent_values)
     if limit is None or aligned.spread < limit:
-        return _Prepared(source, loaded, aligned, loaded.error, kind)
+        return _Prepared(source, loaded, aligned, loaded.error, bits)
     if not options.requantize:
         row = int(aligned.block_exponents.max(axis=1).argmax())
         raise HnlpuError(
@@ -209,24 +250,24 @@ def _fit(
             do=f"use --exponent-values {1 << aligned.spread.bit_length()}, or allow --requantize",
         )
     limited, error = limit_spread(loaded.coded, limit)
-    return _Prepared(source, loaded, align(limited), error, kind)
+    return _Prepared(source, loaded, align(limited), error, bits)
 
 
 def _choose_bases(
-    prepared: list[_Prepared],
+    placed: list[_Placed],
     options: GenerateOptions,
     pinned: Mapping[_Kind, ArrayPlan],
 ) -> dict[_Kind, ArrayPlan]:
     """One base per array kind; without a pin, as wide as the widest row of the kind needs."""
-    by_kind: dict[_Kind, list[_Prepared]] = {}
-    for item in prepared:
-        by_kind.setdefault(item.kind, []).append(item)
+    by_kind: dict[_Kind, list[_Placed]] = {}
+    for each in placed:
+        by_kind.setdefault(each.kind, []).append(each)
     plans: dict[_Kind, ArrayPlan] = {}
     for kind, items in sorted(by_kind.items()):
         if pinned and kind not in pinned:
             raise HnlpuError(
                 "the given bases have no array of this shape",
-                where=items[0].source.name,
+                where=items[0].item.source.name,
                 got=f"{kind[0]} x {kind[1]} with {kind[2]}-bit inputs",
                 do="generate without --base, or with a bundle of the same model shape",
             )
@@ -235,7 +276,7 @@ def _choose_bases(
             if pinned
             else choose_base(
                 [item.aligned for item in items],
-                items[0].loaded.coded.codebook.magnitudes,
+                items[0].item.loaded.coded.codebook.magnitudes,
                 replace(options.base, activation_bits=kind[2]),
             )
         )
@@ -253,7 +294,7 @@ def _read_bases(bundle: Path) -> dict[_Kind, ArrayPlan]:
             got=f"{type(error).__name__}: {error}",
             do="name the folder of an earlier hnlpu generate",
         ) from error
-    return {(plan.n_rows, plan.n_columns, plan.activation_bits): plan for plan in plans}
+    return {(p.n_rows, p.n_columns, p.activation_bits, p.block): p for p in plans}
 
 
 def _write_bases(
@@ -284,16 +325,21 @@ def _write_bases(
     return files
 
 
-def _write_matrix(folder: Path, item: _Prepared, plan: ArrayPlan) -> dict[str, Any]:
-    source, loaded = item.source, item.loaded
-    module = re.sub(r"\W", "_", source.name)
-    path = folder / "rtl" / "metal" / f"{module}.v"
+def _write_matrix(folder: Path, placed: _Placed, plan: ArrayPlan) -> dict[str, Any]:
+    source, loaded, aligned, part = (
+        placed.item.source, placed.item.loaded, placed.aligned, placed.part
+    )  # fmt: skip
+    path = folder / "rtl" / "metal" / f"{placed.module}.v"
     path.parent.mkdir(exist_ok=True)
     title = f"{source.name} ({source.n_rows} x {source.n_columns})"
+    if not (part.rows.whole and part.columns.whole):
+        title += f", rows from {part.rows.first}, columns from {part.columns.first}"
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(metal_module(module, title, plan_metal(item.aligned, plan)))
+        file.writelines(metal_module(placed.module, title, plan_metal(aligned, plan)))
     histogram = loaded.coded.histogram()
-    n_weights = source.n_rows * source.n_columns
+    held = aligned.multiples[
+        : part.rows.length - part.rows.n_padded, : part.columns.length - part.columns.n_padded
+    ]
     return {
         "name": source.name,
         "role": source.role,
@@ -301,18 +347,21 @@ def _write_matrix(folder: Path, item: _Prepared, plan: ArrayPlan) -> dict[str, A
         "expert": source.expert,
         "source": {"tensor": source.tensor, "expert": source.expert},
         "source_format": loaded.source_format,
+        "chip": [placed.tile.row, placed.tile.column],
+        "rows": [part.rows.first, part.rows.length],
+        "columns": [part.columns.first, part.columns.length],
         "n_rows": source.n_rows,
         "n_columns": source.n_columns,
-        "n_weights": n_weights,
-        "n_zero": histogram.get("0", 0),
+        "n_weights": held.size,
+        "n_zero": int((held == 0).sum()),
         "histogram": histogram,
-        "module": module,
+        "module": placed.module,
         "metal": str(path.relative_to(folder)),
         "base": plan.name,
-        "exponent_spread": item.aligned.spread,
+        "exponent_spread": aligned.spread,
         "padding_ratio": plan.padding_ratio,
-        "row_scales": "one" if item.aligned.row_scales is None else "boot.safetensors",
-        "requantised": None if item.error.lossless else item.error.as_dict(),
+        "row_scales": "one" if aligned.row_scales is None else "boot.safetensors",
+        "requantised": None if placed.item.error.lossless else placed.item.error.as_dict(),
     }
 
 
@@ -357,14 +406,16 @@ def _write_chip(
     options: GenerateOptions,
     plans: Mapping[_Kind, ArrayPlan],
     prepared: list[_Prepared],
+    placed: list[_Placed],
     matrices: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Blocks, chip and boot image; the chip's entry in the manifest."""
+    """Blocks, chips and boot image; the chip's entry in the manifest."""
     shape = checkpoint.shape
-    places = {
-        entry["name"]: ArrayPlace(entry["module"], plans[item.kind], entry["row_scales"] != "one")
-        for item, entry in zip(prepared, matrices, strict=True)
-    }
+    places: dict[Tile, dict[str, ArrayPlace]] = {tile: {} for tile in options.grid.tiles}
+    for each, entry in zip(placed, matrices, strict=True):
+        places[each.tile][entry["name"]] = ArrayPlace(
+            each.module, plans[each.kind], entry["row_scales"] != "one"
+        )
     context = options.context
     if context is None:
         context = min(shape.max_context, MAX_CONTEXT)
@@ -378,11 +429,12 @@ def _write_chip(
     }
     constants = {name: checkpoint.read(name) for name in tensors.constants}
     chip = build_chip(shape, options.numerics, constants, weights)
-    return write_chip(
-        folder,
-        ChipPlan(shape, options.numerics, context, places, sequences=options.sequences),
-        chip,
-    )
+    common = {"sequences": options.sequences, "grid": options.grid, "link": options.link}
+    chips = {
+        tile: ChipPlan(shape, options.numerics, context, own, tile=tile, **common)
+        for tile, own in places.items()
+    }
+    return write_chip(folder, chips, chip)
 
 
 def _write_manifest(

@@ -11,12 +11,13 @@ Laws (checked by ``tests/rtl/test_link.py`` in cycles and by ``tests/sim/test_li
     round trip      = words + 2 latency + 3      (crc: words + 2 latency + 8)
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from hnlpu.errors import HnlpuError
 
-__all__ = ["CRC_BITS", "LinkPlan"]
+__all__ = ["CRC_BITS", "LinkOptions", "LinkPlan", "parse_link"]
 
 CRC_BITS = 16
 #: Lost words of the reverse wire in a row that cause no needless replay.
@@ -145,3 +146,69 @@ class LinkPlan:
     def timeout(self) -> int:
         """With ``crc``: cycles without news after which the sender sends again."""
         return self.timeout_cycles or self.acknowledge_cycles + _TIMEOUT_MARGIN
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """What a user chooses of the links of a grid.
+
+    Attributes
+    ----------
+    width : int
+        Data wires; 0 for as many as a beat has bits.
+    latency : int
+        Cycles on the wires.
+    depth : int
+        Words that a receiver stores; 0 for as many as the full rate needs.
+    channel_depth : int
+        Beats that a receiver stores of each channel.
+    crc : bool
+        Detect errors and repair them.
+    """
+
+    width: int = 0
+    latency: int = 1
+    depth: int = 0
+    channel_depth: int = 8
+    crc: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channel_depth < 1:
+            raise HnlpuError(
+                "channels without credits: a sender could never send",
+                where="--channel-depth",
+                got=str(self.channel_depth),
+                do="give at least 1",
+            )
+        self.plan(1)
+
+    def plan(self, payload_bits: int) -> LinkPlan:
+        """The link for beats of some width."""
+        width = self.width or payload_bits
+        least = LinkPlan(payload_bits, width, self.latency, -(-payload_bits // width), self.crc)
+        depth = self.depth or least.full_rate_depth
+        return LinkPlan(payload_bits, width, self.latency, depth, self.crc)
+
+
+def parse_link(settings: Sequence[str]) -> LinkOptions:
+    """Options from ``key=value`` texts.
+
+    Raises
+    ------
+    HnlpuError
+        An unknown key, a value that is no number, or a link that cannot work.
+    """
+    known = [field.name for field in fields(LinkOptions)]
+    found: dict[str, int] = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if key not in known or not value.isdecimal() or (key == "crc" and int(value) > 1):
+            raise HnlpuError(
+                "not a setting of a link",
+                where="--link",
+                got=repr(setting),
+                do=f"write key=number; keys are {', '.join(known)} (crc is 0 or 1)",
+            )
+        found[key] = int(value)
+    crc = bool(found.pop("crc", 0))
+    return LinkOptions(**found, crc=crc)

@@ -107,6 +107,8 @@ def quantize(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.link_plan import parse_link
+    from hnlpu.partition import parse_grid
     from hnlpu.selection import BaseOptions
 
     options = hnlpu.GenerateOptions(
@@ -125,6 +127,8 @@ def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         numerics=_numerics(args),
         context=args.context,
         sequences=args.sequences,
+        grid=parse_grid(args.grid),
+        link=parse_link(args.link),
     )
     manifest = hnlpu.generate(
         args.checkpoint, args.out, options, base=args.base, force=args.force, progress=show
@@ -149,8 +153,10 @@ def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{totals['weights']:,} weights in {totals['matrices']} matrices wired in {args.out}"
         )
         chip = manifest["chip"]
+        rows, columns = chip["grid"]
+        what = "chip" if rows * columns == 1 else f"{rows} x {columns} chips"
         show_line(
-            f"chip: {chip['blocks']} blocks, {chip['streams']} streams, context {chip['context']}, "
+            f"{what}: {chip['blocks']} blocks, {chip['streams']} streams, context {chip['context']}, "
             f"{chip['sequences']} at a time, {chip['boot_words']:,} boot words"
         )
     return manifest, 0

@@ -1,6 +1,6 @@
 """Gather: slices of a vector that lie on several chips, one after another as one vector.
 
-Slices have one length. Where it does not divide the vector the last ones are padded; padding ends here.
+Slices have one length. Where it does not divide the vector the last ones are padded, or shorter; padding ends here.
 
 Contract (checked by ``tests/rtl/test_gather.py``): every element once, in the order of the slices, no
 padding, in any pattern of stalls; an element a cycle, latency 1.
@@ -59,7 +59,7 @@ class Gather(SharedComponent):
         m = Module()
         inputs = [getattr(self, f"x_{i}") for i in range(self.n_inputs)]
         source = Signal(range(max(2, self.n_inputs)))
-        index = Signal(range(self.n_inputs * self.length))
+        index = Signal(range(self.n_inputs * self.length + 1))
         chosen = Signal.like(self.y.payload)
         valid, take, kept, last = Signal(), Signal(), Signal(), Signal()
         free = ~self.y.valid | self.y.ready
@@ -67,7 +67,7 @@ class Gather(SharedComponent):
             chosen.eq(Array(x.payload.as_value() for x in inputs)[source]),
             valid.eq(Array(x.valid for x in inputs)[source]),
             kept.eq(index < self.total),
-            last.eq(index == self.n_inputs * self.length - 1),
+            last.eq((source == self.n_inputs - 1) & chosen.last),
             take.eq(valid & (free | ~kept)),
         ]
         for i, x in enumerate(inputs):

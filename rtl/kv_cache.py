@@ -48,6 +48,8 @@ class KvCache(SharedComponent):
     -------
     x : In(integer stream)
         Exponents go from 0 to ``largest_exponent``, one per head.
+    keep : In(1)
+        The beat's vector belongs into this cache; if not, it only passes.
     full : Out(1)
         A vector has been written; the next one waits.
     release : In(1)
@@ -70,6 +72,7 @@ class KvCache(SharedComponent):
         super().__init__(
             {
                 "x": In(integer_signature(numerics.kv_bits, position_bits)),
+                "keep": In(1),
                 "full": Out(1),
                 "release": In(1),
                 "position": In(position_bits),
@@ -100,7 +103,7 @@ class KvCache(SharedComponent):
             self.x.ready.eq(words.ready),
             self.full.eq(words.full),
             words.release.eq(self.release),
-            store.write.eq(words.write),
+            store.write.eq(words.write & self.keep),
             store.write_address.eq(self.x.p.position * heads + words.head),
             store.write_data.eq(Cat(words.word, self.x.p.exponent[: len(self.exponent)])),
             store.read_address.eq(self.position * heads + self.head),

@@ -98,14 +98,22 @@ class Netlist:
         return block.pins[port]
 
     def join(
-        self, source: Block, output: str, target: Block, port: str, name: str, *, low: bool = False
+        self,
+        source: Block,
+        output: str,
+        target: Block,
+        port: str,
+        name: str,
+        *,
+        first: int | None = None,
     ) -> None:
         """A stream called ``name`` from ``source.output`` to ``target.port``.
 
-        With ``low`` the target takes the low bits of the payload only.
+        With ``first`` the target takes a part of the payload, from this bit on.
         """
         n_bits, taken = stream_bits(source, output), stream_bits(target, port)
-        assert n_bits == taken or (low and n_bits > taken), f"{name}: {n_bits} to {taken} bits"
+        fits = n_bits == taken if first is None else n_bits >= first + taken
+        assert fits, f"{name}: {n_bits} to {taken} bits"
         self.edges.append(
             Edge(name, f"{source.name}.{output}", f"{target.name}.{port}", n_bits,
                  _layout(source.component, output))
@@ -118,7 +126,8 @@ class Netlist:
             self._connect(source, output, name)
         self._connect(target, port, name, declare=False)
         if taken < n_bits:
-            target.pins[f"{port}__payload"] += f"[{taken - 1}:0]"
+            low = first or 0
+            target.pins[f"{port}__payload"] += f"[{low + taken - 1}:{low}]"
 
     def _connect(self, block: Block, end: str, name: str, *, declare: bool = True) -> None:
         """Connect a stream's end; the wires are declared once."""

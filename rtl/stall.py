@@ -59,6 +59,8 @@ class Noise(SharedComponent):
     Parameters
     ----------
     n : int
+    seed : int
+        Noises of different seeds differ.
 
     Members
     -------
@@ -68,17 +70,17 @@ class Noise(SharedComponent):
 
     clock_ports = ("clk", "rst")
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    def __init__(self, n: int, seed: int = 0) -> None:
+        self.n, self.seed = n, seed
         super().__init__({"enable": In(1), "go": Out(n)})
 
     @property
     def module_name(self) -> str:
-        return f"hn_noise_{self.n}"
+        return f"hn_noise_{self.n}" + (f"_{self.seed}" if self.seed else "")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        state = Signal(63, init=0x5DEECE66D2B4A951 & ((1 << 63) - 1))
+        state = Signal(63, init=(0x5DEECE66D2B4A951 * (2 * self.seed + 1)) & ((1 << 63) - 1))
         m.d.sync += state.eq((state >> 1) ^ (state[0].replicate(63) & (0b11 << 61)))
         m.d.comb += self.go.eq(
             Cat(state[7 * i % 63] | state[(11 * i + 29) % 63] | ~self.enable for i in range(self.n))

@@ -15,7 +15,15 @@ from hnlpu.rtl.hierarchy import SharedComponent
 from hnlpu.rtl.kv_cache import exponent_bits, largest_exponent
 from hnlpu.tables import EXP_BITS
 
-__all__ = ["WeightedSum"]
+__all__ = ["WeightedSum", "sum_bits"]
+
+
+def sum_bits(context: int, numerics: Numerics) -> int:
+    """Width of a sum over ``context`` terms, which is more than the total of the terms needs."""
+    # An integer of the cache is at least -2**(kv_bits - 1).
+    return (
+        (context << (EXP_BITS - 1 + numerics.kv_bits - 1)) << largest_exponent(numerics)
+    ).bit_length() + 1
 
 
 class WeightedSum(SharedComponent):
@@ -51,8 +59,6 @@ class WeightedSum(SharedComponent):
     def __init__(self, head_dim: int, context: int, numerics: Numerics) -> None:
         self.head_dim, self.context, self.numerics = head_dim, context, numerics
         most = context << (EXP_BITS - 1)
-        # An integer of the cache is at least -2**(kv_bits - 1).
-        most_sum = most << (numerics.kv_bits - 1 + largest_exponent(numerics))
         super().__init__(
             {
                 "term": In(EXP_BITS),
@@ -63,7 +69,7 @@ class WeightedSum(SharedComponent):
                 "added": Out(1),
                 "total": Out((most + (1 << (EXP_BITS - 1))).bit_length()),
                 "lane": In(max(1, (head_dim - 1).bit_length())),
-                "sum": Out(signed(most_sum.bit_length() + 1)),
+                "sum": Out(signed(sum_bits(context, numerics))),
             }
         )
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from hnlpu.errors import HnlpuError
-from hnlpu.link_plan import LinkPlan
+from hnlpu.link_plan import LinkOptions, LinkPlan, parse_link
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,26 @@ def test_wires():
     assert (plain.forward_bits, plain.reverse_bits) == (9, 1)
     # Numbers of 2 bits (twice 2 beats), index of 2 bits (3 words), checksum of 16.
     assert (reliable.forward_bits, reliable.reverse_bits) == (9 + 20, 2 + 2 + 1 + 16)
+
+
+def test_options_of_the_command_line():
+    assert parse_link([]) == LinkOptions()
+    assert parse_link(["width=8", "latency=3", "crc=1"]) == LinkOptions(8, 3, crc=True)
+    plan = parse_link(["width=8", "latency=3"]).plan(20)
+    assert (plan.words, plan.beats_per_cycle) == (3, Fraction(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("speed=3", "not a setting"),
+        ("width", "not a setting"),
+        ("width=x", "not a setting"),
+        ("crc=2", "not a setting"),
+        ("latency=0", "before they are sent"),
+        ("channel_depth=0", "without credits"),
+    ],
+)
+def test_links_that_cannot_work(setting, words):
+    with pytest.raises(HnlpuError, match=words):
+        parse_link([setting])

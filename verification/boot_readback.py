@@ -7,6 +7,7 @@ The road is another one than that of ``hnlpu.boot``: addresses from ``chip.json`
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hnlpu.errors import HnlpuError
+from hnlpu.partition import Tile
+from hnlpu.verification.chip_sources import chips_of
 
 __all__ = ["read_boot_image"]
 
@@ -40,13 +43,14 @@ def read_boot_image(bundle: Path, manifest: Mapping[str, Any]) -> tuple[int, int
         return 0, 0
     try:
         image = _words((bundle / "boot" / "image.hex").read_text())
-        windows = json.loads((bundle / "chip.json").read_text())["boot"]
+        chips = chips_of(json.loads((bundle / "chip.json").read_text()))
         stored = load_file(bundle / "boot.safetensors")
         wrong, known = 0, 0
-        for window in windows:
+        for tile, window in ((t, window) for t, chip in chips.items() for window in chip["boot"]):
+            held = _Held.of(manifest, tile)
             octaves = image.get(window["base"] + window["parts"][-1]["offset"], 0)
             for part in window["parts"]:
-                values, unit = _expected(window["block"], part, octaves, manifest, stored)
+                values, unit = _expected(window["block"], part, octaves, manifest, stored, held)
                 first = window["base"] + part["offset"]
                 known += len(values)
                 for i, value in enumerate(values.tolist()):
@@ -60,6 +64,26 @@ def read_boot_image(bundle: Path, manifest: Mapping[str, Any]) -> tuple[int, int
             got=f"{type(error).__name__}: {error}",
             do="generate the bundle again",
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a chip has: rows of every matrix (first, number, of how many), and its experts."""
+
+    rows: Mapping[str, tuple[int, int, int]]
+    experts: tuple[int, ...]
+
+    @staticmethod
+    def of(manifest: Mapping[str, Any], tile: Tile) -> "_Held":
+        own = [m for m in manifest["matrices"] if m["chip"] == [tile.row, tile.column]]
+        experts = {m["expert"] for m in own if m["expert"] is not None}
+        return _Held({m["name"]: (*m["rows"], m["n_rows"]) for m in own}, tuple(sorted(experts)))
+
+    def cut(self, matrix: str, values: Numbers, fill: float = 0.0) -> Numbers:
+        """The chip's rows of ``values``, one for each row of the matrix."""
+        first, n, total = self.rows[matrix]
+        kept = values[first : min(first + n, total)]
+        return np.concatenate([kept, np.full(n - len(kept), fill)])
 
 
 def _words(text: str) -> dict[int, int]:
@@ -77,11 +101,12 @@ def _expected(
     octaves: int,
     manifest: Mapping[str, Any],
     stored: Mapping[str, npt.NDArray[Any]],
+    held: _Held,
 ) -> tuple[Numbers, float]:
     """The numbers a part of a block's window stands for, and what one of its words is worth."""
     numerics, model = manifest["numerics"], manifest["model"]
     residual, value = (2.0 ** -numerics[f"{x}_fraction"] for x in ("residual", "value"))
-    n_words, offset = part["words"], part["offset"]
+    offset = part["offset"]
 
     def tensor(name: str, index: int | None = None) -> Numbers:
         numbers = stored[name].astype(np.float64)
@@ -90,7 +115,7 @@ def _expected(
     if block == "embedding":
         return tensor("model.embed_tokens.weight"), residual
     if block == "head_logits":
-        return _rows(n_words, offset, "lm_head", np.zeros(n_words), value, stored)
+        return _rows(offset, "lm_head", None, value, stored, held)
     if block == "head_norm":
         return _gains(tensor("model.norm.weight"), octaves, offset, numerics)
     _, number, kind = block.split("_", 2)
@@ -102,32 +127,36 @@ def _expected(
         if offset:
             return np.array([model["windows"][int(number)] or 0.0]), 1.0
         unit = 2.0 ** -numerics["exp_table_bits"]
-        return tensor(f"{stem}.self_attn.sinks") * math.log2(math.e), unit
+        first, n, _ = held.rows[f"{stem}.self_attn.q_proj"]
+        heads = slice(first // model["head_dim"], (first + n) // model["head_dim"])
+        return tensor(f"{stem}.self_attn.sinks")[heads] * math.log2(math.e), unit
     unit = residual if kind == "o" or kind.endswith("down") else value
     if kind.startswith("expert_"):
-        _, expert, role = kind.split("_", 2)
-        bias = tensor(f"{stem}.mlp.experts.{role}_proj_bias", int(expert))
-        return _rows(
-            n_words, offset, f"{stem}.mlp.experts.{expert}.{role}_proj", bias, unit, stored
-        )
+        _, place, role = kind.split("_", 2)
+        expert = held.experts[int(place)]
+        bias = tensor(f"{stem}.mlp.experts.{role}_proj_bias", expert)
+        name = f"{stem}.mlp.experts.{expert}.{role}_proj"
+        return _rows(offset, name, bias, unit, stored, held)
     name = f"{stem}.self_attn.{kind}_proj" if kind in "qkvo" else f"{stem}.mlp.{kind}_proj"
     name = f"{stem}.mlp.router" if kind == "router" else name
-    bias = tensor(f"{name}.bias") if f"{name}.bias" in stored else np.zeros(n_words)
-    return _rows(n_words, offset, name, bias, unit, stored)
+    own_bias = tensor(f"{name}.bias") if f"{name}.bias" in stored else None
+    return _rows(offset, name, own_bias, unit, stored, held)
 
 
 def _rows(
-    n_words: int,
     offset: int,
     matrix: str,
-    bias: Numbers,
+    bias: Numbers | None,
     unit: float,
     stored: Mapping[str, npt.NDArray[Any]],
+    held: _Held,
 ) -> tuple[Numbers, float]:
     """Biases first, then the row scales of a matrix that has some (the largest word is short of 2)."""
     if not offset:
-        return bias[:n_words], unit
-    return np.minimum(stored[f"{matrix}.row_scales"], 2 - 2.0**-15), 2.0**-15
+        whole = np.zeros(held.rows[matrix][2]) if bias is None else bias
+        return held.cut(matrix, whole), unit
+    scales = np.minimum(stored[f"{matrix}.row_scales"], 2 - 2.0**-15)
+    return held.cut(matrix, scales, 1.0), 2.0**-15
 
 
 def _gains(

@@ -1,4 +1,4 @@
-"""Harness of a chip in simulation: boots it at a word per cycle, and writes down what its streams carry.
+"""Harness of a chip, or of several, in simulation: boots it at a word per cycle, and writes down what its streams carry.
 
     module hn_harness: the chip, a player of host requests, and a trace
 
@@ -43,13 +43,17 @@ def _write(register: Register, word: int) -> str:
     return f"{1 << 40 | register << 32 | word:011x}\n"
 
 
-def harness_text(streams: Sequence[dict[str, Any]], n_requests: int, *, stalls: bool) -> str:
+def harness_text(
+    top: str, streams: Sequence[dict[str, Any]], n_requests: int, *, stalls: bool
+) -> str:
     """Verilog of the harness.
 
     Parameters
     ----------
+    top : str
+        Module of the chip, or of all chips.
     streams : sequence
-        Entries of ``chip.json``.
+        Entries of ``chip.json`` and the ``path`` of each within ``top``.
     n_requests : int
         Lines of the script.
     stalls : bool
@@ -57,14 +61,14 @@ def harness_text(streams: Sequence[dict[str, Any]], n_requests: int, *, stalls: 
     """
     traced, waiting = [], []
     for i, stream in enumerate(streams):
-        name = stream["name"]
+        name, path = stream["name"], stream["path"]
         on = "|tracing" if name in TRACED else "tracing[1]"
         traced.append(
-            f"    if ({on} & chip.{name}__valid & chip.{name}__ready)\n"
-            f'      $fwrite(file, "%0d {i} %0h\\n", cycle, chip.{name}__payload);\n'
+            f"    if ({on} & chip.{path}__valid & chip.{path}__ready)\n"
+            f'      $fwrite(file, "%0d {i} %0h\\n", cycle, chip.{path}__payload);\n'
         )
         waiting.append(
-            f"    if (report & chip.{name}__valid & ~chip.{name}__ready)\n"
+            f"    if (report & chip.{path}__valid & ~chip.{path}__ready)\n"
             f'      $fwrite(file, "# {name} waits\\n");\n'
         )
     return f"""\
@@ -88,7 +92,7 @@ module {HARNESS}(
   end
   assign request__ready = ready & ~booting;
   assign response__valid = chip_response_valid & ~booting;
-  hn_chip chip(
+  {top} chip(
     .clk(clk), .rst(rst),{" .stall(stall)," if stalls else ""}
     .request__payload(booting ? script[next] : request__payload),
     .request__valid(booting ? next < {n_requests} : request__valid),

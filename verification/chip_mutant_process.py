@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 import hnlpu
-from hnlpu.boot import Window
 from hnlpu.bundle import read_manifest
 from hnlpu.chip import Chip
-from hnlpu.chip_plan import plan_from_manifest
-from hnlpu.rtl.chip import chip_netlist
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.sim.chip import ChipTwin
+from hnlpu.verification.chip_sources import stalling_sources
 from hnlpu.verification.chip_stimulus import stimuli
 
 __all__ = ["emitted_chip", "main", "twin_logits"]
@@ -29,13 +27,8 @@ _IMPORT = re.compile(r"^\s*from (hnlpu\.[\w.]+) import", re.MULTILINE)
 
 def emitted_chip(bundle: Path) -> dict[str, str]:
     """Verilog of every block of the chip of a bundle and of its top, with stalls, by file name."""
-    manifest = read_manifest(bundle)
-    chip = json.loads((bundle / "chip.json").read_text())
-    windows = tuple(Window(w["block"], w["base"], w["address_bits"], ()) for w in chip["boot"])
-    library = Library()
-    netlist = chip_netlist(plan_from_manifest(manifest), windows, library, stalls=True)
-    top = "".join(netlist.structure("The chip with stalls.").render())
-    return {**{f"{name}.v": text for name, text in library.modules()}, f"{netlist.name}.v": top}
+    description = json.loads((bundle / "chip.json").read_text())
+    return stalling_sources(read_manifest(bundle), description)
 
 
 def twin_logits(chip: Chip, context: int, sequences: list[list[list[int]]]) -> list[list[Any]]:

@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hnlpu.boot import Window
 from hnlpu.bundle import read_manifest
-from hnlpu.chip_plan import plan_from_manifest
 from hnlpu.errors import HnlpuError
+from hnlpu.partition import Tile
 from hnlpu.progress import Progress, Silent
-from hnlpu.rtl.chip import chip_netlist
-from hnlpu.rtl.hierarchy import Library
 from hnlpu.verification.chip_build import ChipSources, build_chip_simulation
 from hnlpu.verification.chip_harness import boot_script, harness_text
+from hnlpu.verification.chip_sources import chips_of, stalling_sources
 
 __all__ = [
     "WATCHDOG_CYCLES",
@@ -183,6 +181,7 @@ class ChipSimulation:
         manifest = read_manifest(self.bundle)
         try:
             self.chip = json.loads((self.bundle / "chip.json").read_text())
+            self._entries = _streams(self.chip)
             sources = self._sources(manifest, stalls, replace or {})
         except (OSError, KeyError, ValueError) as error:
             raise HnlpuError(
@@ -192,8 +191,7 @@ class ChipSimulation:
                 do="generate the bundle again",
             ) from error
         self.streams = [
-            Stream(s["name"], {k: tuple(v) for k, v in s["layout"].items()})
-            for s in self.chip["streams"]
+            Stream(s["name"], {k: tuple(v) for k, v in s["layout"].items()}) for s in self._entries
         ]
         self._build, self.built = build_chip_simulation(sources, progress or Silent(), folder)
         self._runs = tempfile.TemporaryDirectory(prefix="hnlpu-chip-")
@@ -213,16 +211,11 @@ class ChipSimulation:
         self._script = boot_script((self.bundle / "boot" / "image.hex").read_text())
         chip = {Path(f).name: (self.bundle / f).read_text() for f in manifest["chip"]["files"]}
         if stalls:
-            windows = tuple(
-                Window(w["block"], w["base"], w["address_bits"], ()) for w in self.chip["boot"]
-            )
-            library = Library()
-            netlist = chip_netlist(plan_from_manifest(manifest), windows, library, stalls=True)
-            top = "".join(netlist.structure("The chip with stalls.").render())
-            extra = {f"{name}.v": text for name, text in library.modules()}
-            chip = {**extra, **chip, f"{netlist.name}.v": top}
+            chip |= stalling_sources(manifest, self.chip)
         chip |= replace
-        chip["harness.sv"] = harness_text(self.chip["streams"], len(self._script), stalls=stalls)
+        chip["harness.sv"] = harness_text(
+            manifest["chip"]["top"], self._entries, len(self._script), stalls=stalls
+        )
         return ChipSources(arrays, chip)
 
     def run(
@@ -319,6 +312,20 @@ class ChipSimulation:
                 do=f"read {kept}",
             )
         return events
+
+
+def _streams(description: dict[str, Any]) -> list[dict[str, Any]]:
+    """Streams of all chips; those of others than the first have the chip's name before theirs."""
+    chips = chips_of(description)
+    found = []
+    for tile, chip in chips.items():
+        inner = f"{tile}." if len(chips) > 1 else ""
+        outer = "" if tile == Tile() else f"{tile}."
+        found += [
+            {**stream, "name": outer + stream["name"], "path": inner + stream["name"]}
+            for stream in chip["streams"]
+        ]
+    return found
 
 
 def _follow(

@@ -31,6 +31,7 @@ from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.metal import ROW_EXPONENT_BITS
+from hnlpu.partition import Part, cut_values, entry_part
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.array import array_ports
 from hnlpu.verification.boot_readback import read_boot_image
@@ -285,7 +286,6 @@ class _Check:
         reference = self._reference(name)
         shape = (self.entry(name, item, "n_rows"), self.entry(name, item, "n_columns"))
         for where, got in (
-            (f"base {base.plan.name}", (base.plan.n_rows, base.plan.n_columns)),
             (f"{self.checkpoint.path}: {tensor}", original.shape),
             (f"{self.reference.path}: {name}.weights", reference.shape),
         ):
@@ -293,15 +293,23 @@ class _Check:
                 raise HnlpuError("a matrix has another shape than in the manifest", where=where,
                                  got=f"{got} for {shape} of {name}",
                                  do="give the checkpoint that the bundle was generated from")  # fmt: skip
+        part = self._part(name, item)
+        if (base.plan.n_rows, base.plan.n_columns) != (part.rows.length, part.columns.length):
+            raise HnlpuError("an array has another shape than its base",
+                             where=f"{self.bundle / 'manifest.json'}: {name}",
+                             got=f"{part.rows.length} x {part.columns.length} on {base.plan.name}",
+                             do="generate the bundle again")  # fmt: skip
+        original, reference = cut_values(original, part), cut_values(reference, part)
         metal = self.bundle / self.entry(name, item, "metal")
         back = _read_matrix(metal, base.file, base.header, base.plan)
         self.base_cells += back.base_cells_in_metal
 
-        scales = self._row_scales(name, back)
+        scales = self._row_scales(name, part)
         values = back.values(scales)
         if scales is not None:
             reference = reference * scales[:, None]
         expected = original if self.entry(name, item, "requantised") is None else reference
+        padding = back.missing.size - item["n_weights"]
         differs = (values != expected) | (values != reference)  # missing ones differ too
         first = None
         if differs.any():
@@ -310,30 +318,48 @@ class _Check:
             if should == values[row, column]:
                 should = reference[row, column]
             first = {
-                "row": int(row),
-                "column": int(column),
+                "row": int(row) + part.rows.first,
+                "column": int(column) + part.columns.first,
                 "expected": float(should),
                 "got": None if back.missing[row, column] else float(values[row, column]),
             }
         return {
             "name": name,
-            "weights": int((~back.missing).sum()),
+            "chip": item["chip"],
+            "weights": int((~back.missing).sum()) - padding,
             "mismatches": int((differs & ~back.missing).sum()),
             "missing": back.n_missing,
             "first_mismatch": first,
             "relative_rmse": _relative_rmse(values, original),
         }
 
-    def _row_scales(self, name: str, back: Readback) -> npt.NDArray[np.float64] | None:
+    def _part(self, name: str, item: Mapping[str, Any]) -> Part:
+        """What the array holds of its matrix."""
+        for key in ("chip", "rows", "columns", "n_rows", "n_columns", "n_weights"):
+            self.entry(name, item, key)
+        return entry_part(item)
+
+    def _row_scales(self, name: str, part: Part) -> npt.NDArray[np.float64] | None:
         """Row scales of a matrix from the boot image; None where there are none."""
         if f"{name}.row_scales" not in self.boot:
             return None
         scales = np.asarray(self.boot.read(f"{name}.row_scales"), dtype=np.float64)
-        if scales.shape != (back.plan.n_rows,):
+        if scales.shape != (part.rows.total,):
             raise HnlpuError("row scales do not fit the matrix",
                              where=f"{self.boot.path}: {name}.row_scales", got=str(scales.shape),
                              do="generate the bundle again")  # fmt: skip
-        return scales
+        return cut_values(scales, part, fill=1.0)
+
+    def nowhere(self) -> dict[str, int]:
+        """Weights of every matrix that no chip has."""
+        held: dict[str, npt.NDArray[np.bool_]] = {}
+        for item in self.manifest["matrices"]:
+            (row, rows), (column, columns) = item["rows"], item["columns"]
+            whole = held.setdefault(
+                item["name"], np.zeros((item["n_rows"], item["n_columns"]), dtype=bool)
+            )
+            whole[row : row + rows, column : column + columns] = True
+        return {name: int((~each).sum()) for name, each in held.items() if not each.all()}
 
     def _reference(self, name: str) -> npt.NDArray[np.float64]:
         return np.asarray(self.reference.read(f"{name}.weights")).astype(np.float64)
@@ -369,7 +395,11 @@ class _Check:
             progress("readback", n, len(matrices), str(item.get("name")))
             tensors.append(self.matrix(item))
         progress("readback", len(matrices), len(matrices))
-        expected = sum(item["n_rows"] * item["n_columns"] for item in matrices)
+        expected = sum(item["n_weights"] for item in matrices)
+        for name, n in self.nowhere().items():
+            expected += n
+            tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": n,
+                            "first_mismatch": None, "relative_rmse": 1.0})  # fmt: skip
         constants = self.constants()
         n_wrong = sum(not self.boot.same_bits(name, self.checkpoint) for name in constants)
         for name in self.left_out():
@@ -377,12 +407,13 @@ class _Check:
                 constants.append(name)
                 n_wrong += 1
             elif size := hardwired_size(self.checkpoint, name):
-                wired = sum(
-                    item["n_rows"] * item["n_columns"]
+                sizes = {
+                    item["name"]: item["n_rows"] * item["n_columns"]
                     for item in matrices
                     if item["source"]["tensor"].removesuffix("_blocks")
                     == name.removesuffix("_blocks")
-                )
+                }
+                wired = sum(sizes.values())
                 expected += size - wired
                 tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": size - wired,
                                 "first_mismatch": None, "relative_rmse": 1.0})  # fmt: skip

@@ -13,6 +13,7 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
+from hnlpu.partition import cut_values, entry_part
 from hnlpu.progress import Progress, Silent
 from hnlpu.sim.array import array_outputs
 from hnlpu.tools import find_verilator
@@ -129,8 +130,10 @@ def _array_jobs(
                     got="nothing",
                     do="generate the bundle again",
                 )
+            part = entry_part(entry)
             weights = reference.get_tensor(f"{entry['name']}.weights").astype(np.float64)
-            rows = reference.get_tensor(f"{entry['name']}.row_exponents")
+            weights = cut_values(weights, part)
+            rows = cut_values(reference.get_tensor(f"{entry['name']}.row_exponents"), part)
             if plan.y_bits > 64:
                 raise HnlpuError(
                     "results are wider than the 64 bits of the twin",

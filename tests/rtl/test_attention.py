@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import Component, connect, flipped
 from blocks import STALLS, beats, run_block, vectors
 
 from hnlpu.numerics import Numerics
+from hnlpu.rtl.all_reduce import AllReduce
 from hnlpu.rtl.attention import HEAD_CYCLES, Attention
+from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.rtl.kv_cache import largest_exponent
 from hnlpu.sim.attention import AttentionParameters, attention
@@ -31,10 +35,10 @@ class Case:
     numerics: Numerics = NUMERICS
     n_sequences: int = 1
 
-    def component(self):
+    def component(self, rows=1):
         return Attention(
             self.n_heads, self.n_kv_heads, self.head_dim, self.context, SCALE, SCALE_FRACTION,
-            self.sinks is not None, self.numerics, self.n_sequences,
+            self.sinks is not None, self.numerics, self.n_sequences, rows,
         )  # fmt: skip
 
     def boot(self):
@@ -230,3 +234,91 @@ def test_sequences_at_a_time_have_caches_of_their_own(window, stall):
     found = run_block(case.component(), streams, {"y": n_beats}, stall=stall, boot=case.boot())
     assert vectors(found["y"]) == [alone[s][p].tolist() for s, p in order]
     assert order != sorted(order)
+
+
+class Column(Component):
+    """Attention whose positions lie on several rows: one block for each, joined by all-reduces."""
+
+    def __init__(self, case, rows):
+        self.blocks = [case.component(rows) for _ in range(rows)]
+        first = self.blocks[0].signature.members
+        streams = {
+            f"{name}_{row}": first[name] for row in range(rows) for name in ("q", "k", "v", "y")
+        }
+        super().__init__({**streams, "boot": first["boot"]})
+
+    def elaborate(self, platform):
+        m = Module()
+        rows = len(self.blocks)
+        for row, block in enumerate(self.blocks):
+            m.submodules[f"row_{row}"] = block
+            m.d.comb += block.row.eq(row)
+            for name in ("q", "k", "v"):
+                connect(m, flipped(getattr(self, f"{name}_{row}")), getattr(block, name))
+            connect(m, block.y, flipped(getattr(self, f"y_{row}")))
+            for part in ("write", "address", "data"):
+                m.d.comb += getattr(block.boot, part).eq(getattr(self.boot, part))
+        for name, operation in (("peak", "max"), ("parts", "sum")):
+            n_bits = len(getattr(self.blocks[0], name).payload.as_value())
+            reduces = []
+            for row, block in enumerate(self.blocks):
+                reduce = AllReduce(operation, "word", rows, n_bits, n_bits, 1)
+                m.submodules[f"{name}_{row}"] = reduce
+                reduces.append(reduce)
+                connect(m, reduce.y, getattr(block, f"{name}_of_all"))
+            for row, block in enumerate(self.blocks):
+                m.submodules[f"{name}_fork_{row}"] = fork = Fork(n_bits, rows)
+                own = getattr(block, name)
+                m.d.comb += [
+                    fork.x.payload.eq(own.payload),
+                    fork.x.valid.eq(own.valid),
+                    own.ready.eq(fork.x.ready),
+                ]
+                for to in range(rows):
+                    reduce = reduces[to]
+                    place = (row - to) % rows
+                    target = reduce.x if place == 0 else getattr(reduce, f"others_{place - 1}")
+                    copy = getattr(fork, f"y_{to}")
+                    m.d.comb += [
+                        target.payload.eq(copy.payload),
+                        target.valid.eq(copy.valid),
+                        copy.ready.eq(target.ready),
+                    ]
+        return m
+
+
+@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
+@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(context=9, n_kv_heads=2),
+        Case(context=8, sinks=None, window=3),
+        Case(context=9, window=2, n_sequences=2),
+    ],
+    ids=["sinks", "window", "sequences"],
+)
+def test_positions_on_several_rows(case, rows, stall):
+    """Every row gives what one chip gives, also for tokens that see nothing of theirs."""
+    drawn = [sequence(case, n, seed) for seed, n in enumerate((9, 4)[: case.n_sequences])]
+    drawn = [tuple(_cut(each, case.context) for each in one) for one in drawn]
+    own_bits = case.component().own_bits
+    streams = {f"{name}_{row}": [] for name in "qkv" for row in range(rows)}
+    wanted = []
+    for number, (q, k, v) in enumerate(drawn):
+        positions = [(number << own_bits) + p for p in range(len(q))]
+        for row in range(rows):
+            streams[f"q_{row}"] += beats(q, positions)
+            streams[f"k_{row}"] += cache_beats(*k, positions)
+            streams[f"v_{row}"] += cache_beats(*v, positions)
+        wanted += case.twin(q, *(i << e[..., None] for i, e in (k, v)))[1].tolist()
+    n_beats = len(wanted) * case.n_heads * case.head_dim
+    counts = {f"y_{row}": n_beats for row in range(rows)}
+    found = run_block(Column(case, rows), streams, counts, stall=stall, boot=case.boot())
+    for row in range(rows):
+        assert vectors(found[f"y_{row}"]) == wanted
+
+
+def _cut(vectors_, n):
+    """At most ``n`` tokens of an array, or of integers and their exponents."""
+    return tuple(v[:n] for v in vectors_) if isinstance(vectors_, tuple) else vectors_[:n]

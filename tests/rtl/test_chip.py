@@ -6,9 +6,10 @@ import pytest
 from chips import gpt_oss_chip, llama_chip
 
 from hnlpu.bundle import read_manifest
-from hnlpu.chip_plan import ChipPlan, plan_from_manifest
+from hnlpu.chip_plan import ChipPlan, plans_from_manifest
 from hnlpu.errors import HnlpuError
 from hnlpu.numerics import Numerics
+from hnlpu.partition import Tile
 
 
 @pytest.fixture(scope="module", params=[gpt_oss_chip, llama_chip], ids=["gpt-oss", "llama"])
@@ -64,7 +65,7 @@ def test_streams_have_two_ends(bundle):
 
 
 def test_widths_that_the_twin_cannot_hold_are_refused(bundle):
-    plan = plan_from_manifest(read_manifest(bundle))
+    plan = plans_from_manifest(read_manifest(bundle))[Tile()]
     for numerics, word in (
         (Numerics(value_bits=24, residual_bits=24), "queries"),
         (Numerics(residual_bits=32, residual_fraction=16), "squares"),

@@ -61,7 +61,7 @@ def test_an_open_input_is_an_error():
 def test_a_target_may_take_the_low_bits():
     net = Netlist("low", Library())
     wide, narrow = net.add("wide", Fifo, 9, 2), net.add("narrow", Fifo, 4, 2)
-    net.join(wide, "y", narrow, "x", "both", low=True)
+    net.join(wide, "y", narrow, "x", "both", first=0)
     assert narrow.pins["x__payload"] == "both__payload[3:0]"
     assert stream_bits(wide, "y") == 9
     assert wide.ports()["y__payload"][0] == Out

@@ -574,7 +574,8 @@ class Bundle:
         self.manifest["matrices"].append(
             {"name": name, "source": {"tensor": tensor, "expert": expert}, "base": base.name,
              "n_rows": coded.n_rows, "n_columns": coded.n_columns, "metal": f"rtl/{name}.v",
-             "requantised": requantised}
+             "requantised": requantised, "chip": [0, 0], "n_weights": coded.n_rows * coded.n_columns,
+             "rows": [0, coded.n_rows], "columns": [0, coded.n_columns]}
         )  # fmt: skip
 
     def read(self) -> dict[str, Any]:
@@ -609,7 +610,7 @@ def test_an_intact_bundle(bundle: Bundle) -> None:
     assert report["weights"] == report["expected"] == 2 * 200 + 2 * 192
     assert counts(report) == (0, 0, 0, 0)
     assert (report["constants"], report["base_cells_in_metal"]) == (3, 0)
-    assert entry(report, Q) == {"name": Q, "weights": 200, "mismatches": 0, "missing": 0,
+    assert entry(report, Q) == {"name": Q, "chip": [0, 0], "weights": 200, "mismatches": 0, "missing": 0,
                                 "first_mismatch": None, "relative_rmse": 0.0}  # fmt: skip
     assert entry(report, HEAD)["relative_rmse"] == pytest.approx(0.2)  # w against 1.25 w
 
