@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.alignment import AlignedMatrix
-from hnlpu.chip import Chip, Expert, HardwiredMatrix, Layer
+from hnlpu.chip import MULTIPLIER_BITS, Chip, Expert, HardwiredMatrix, Layer
 from hnlpu.errors import HnlpuError
 from hnlpu.model import ModelShape
 from hnlpu.weights import BLOCK
@@ -291,7 +291,7 @@ def _cut_hardwired(matrix: HardwiredMatrix, part: Part) -> HardwiredMatrix:
         matrix.name,
         weights,
         _cut_axis(matrix.row_exponents, 0, part.rows),
-        None if multipliers is None else _cut_axis(multipliers, 0, part.rows),
+        None if multipliers is None else _cut_axis(multipliers, 0, part.rows, 1 << MULTIPLIER_BITS),
         _cut_axis(matrix.bias, 0, part.rows),
     )
 

@@ -80,7 +80,12 @@ class _Held:
         return _Held({m["name"]: (*m["rows"], m["n_rows"]) for m in own}, tuple(sorted(experts)))
 
     def cut(self, matrix: str, values: Numbers, fill: float = 0.0) -> Numbers:
-        """The chip's rows of ``values``, one for each row of the matrix."""
+        """The chip's rows of ``values``, one for each row of the matrix.
+
+        Infinite, which no word stands for, if the manifest knows of none.
+        """
+        if matrix not in self.rows:
+            return np.full(len(values), math.inf)
         first, n, total = self.rows[matrix]
         kept = values[first : min(first + n, total)]
         return np.concatenate([kept, np.full(n - len(kept), fill)])
@@ -153,8 +158,8 @@ def _rows(
 ) -> tuple[Numbers, float]:
     """Biases first, then the row scales of a matrix that has some (the largest word is short of 2)."""
     if not offset:
-        whole = np.zeros(held.rows[matrix][2]) if bias is None else bias
-        return held.cut(matrix, whole), unit
+        none = np.zeros(held.rows[matrix][2] if matrix in held.rows else 1)
+        return held.cut(matrix, none if bias is None else bias), unit
     scales = np.minimum(stored[f"{matrix}.row_scales"], 2 - 2.0**-15)
     return held.cut(matrix, scales, 1.0), 2.0**-15
 

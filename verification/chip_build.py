@@ -19,6 +19,7 @@ from cocotb_tools.runner import get_runner
 
 from hnlpu.errors import HnlpuError
 from hnlpu.progress import Progress
+from hnlpu.rtl.grid import GRID
 from hnlpu.tools import find_verilator, simulator_environment
 from hnlpu.verification.array_wrapper import wrapped_array
 from hnlpu.verification.chip_harness import HARNESS
@@ -232,7 +233,10 @@ def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: 
     for name, text in chip.items():
         (work / name).write_text(text)
     control = work / "control.vlt"
-    control.write_text(f'`verilator_config\npublic_flat_rw -module "{HARNESS}" -var "*"\n')
+    text = f'`verilator_config\npublic_flat_rw -module "{HARNESS}" -var "*"\n'
+    if f"{GRID}.v" in chip:  # many chips share the code of their blocks, and compile as one
+        text += 'no_inline -module "hn_*"\n'
+    control.write_text(text)
     wrappers = [folder / f"{module}.sv" for module, folder in libraries.items()]
     archives = [str(folder / f"lib{module}.a") for module, folder in libraries.items()]
     old = dict(os.environ)

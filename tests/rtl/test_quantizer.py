@@ -81,6 +81,27 @@ def test_latency_and_period():
     assert found["cycles"] <= 6 * (16 + 2) + 16 - 2 + LATENCY_CYCLES + 2
 
 
+@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
+def test_blocks_on_several_chips_have_one_shift(stall):
+    """What the chip has seen goes out; what all have seen comes back and decides."""
+    here = corners((1, 5), 12, 6)
+    there = here[::-1] // 3
+    seen = [[int(np.bitwise_or.reduce(np.abs(row).ravel())) for row in x] for x in (here, there)]
+    found = run_block(
+        Quantizer(5, 1, 12, 6, POSITION_BITS, True),
+        {
+            "x": beats(here),
+            "seen_by_all": [{"word": a | b} for a, b in zip(*seen, strict=True)],
+        },
+        {"y": here.size, "seen": len(here)},
+        stall=stall,
+    )
+    assert [beat["word"] for beat in found["seen"]] == seen[0]
+    together, shift = quantize(np.concatenate([here, there], axis=-1), 6)
+    assert vectors(found["y"]) == together[..., :5].reshape(len(here), -1).tolist()
+    assert vectors(found["y"], "exponent") == np.repeat(shift, 5, axis=-1).tolist()
+
+
 def test_parameters_name_the_module():
     parameters = [(4, 2, 18, 8, 5), (2, 4, 18, 8, 5), (4, 2, 17, 8, 5), (4, 2, 18, 7, 5)]
     parameters += [(4, 2, 18, 8, 6)]

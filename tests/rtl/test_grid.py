@@ -1,0 +1,106 @@
+"""Chips of a grid as netlists: they fit together, and every block is booted."""
+
+import json
+import re
+
+import pytest
+from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_checkpoint
+
+from hnlpu.bundle import read_manifest
+from hnlpu.chip_plan import plans_from_manifest
+from hnlpu.errors import HnlpuError
+from hnlpu.generator import GenerateOptions, generate
+from hnlpu.link_plan import LinkOptions
+from hnlpu.partition import Grid, Tile
+from hnlpu.verification.chip_sources import chips_of
+from hnlpu.verification.readback import readback
+
+GRIDS = {
+    "experts": (GPT_OSS, gpt_oss_tensors, Grid(1, 2), None),
+    "dense": (LLAMA, llama_tensors, Grid(2, 1), "int4"),
+}
+
+
+@pytest.fixture(scope="module", params=GRIDS)
+def bundle(request, tmp_path_factory):
+    """Both have slices that are padded: 3 experts on 2 chips, vectors of 12 and 34 in slices of 8 and 24."""
+    config, tensors, grid, fmt = GRIDS[request.param]
+    folder = tmp_path_factory.mktemp("grid")
+    source = write_checkpoint(folder / "source", config, tensors(config))
+    options = GenerateOptions(fmt, context=12, grid=grid, link=LinkOptions(width=9, latency=2))
+    generate(source, folder / "bundle", options)
+    return source, folder / "bundle"
+
+
+def description(bundle):
+    return chips_of(json.loads((bundle / "chip.json").read_text()))
+
+
+def test_every_weight_and_constant_is_read_back(bundle):
+    source, folder = bundle
+    report = readback(folder, source)
+    assert report["weights"] == report["expected"] > 0
+    assert report["image_words"] == read_manifest(folder)["chip"]["boot_words"] > 0
+    for count in ("missing", "mismatches", "image_mismatches", "constant_mismatches"):
+        assert report[count] == 0, count
+
+
+def test_a_part_that_no_chip_has_is_missing(bundle, tmp_path):
+    """The checker can fail: an array less in the manifest."""
+    source, folder = bundle
+    manifest = json.loads((folder / "manifest.json").read_text())
+    last = [m for m in manifest["matrices"] if m["role"] == "o"][-1]
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "manifest.json").unlink()
+    manifest["matrices"].remove(last)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert readback(tmp_path, source)["missing"] == last["n_weights"] > 0
+
+
+def test_windows_of_all_chips_are_apart(bundle):
+    windows = [w for chip in description(bundle[1]).values() for w in chip["boot"]]
+    end = 0
+    for window in windows:
+        assert window["base"] % (1 << window["address_bits"]) == 0
+        assert window["base"] >= end
+        end = window["base"] + (1 << window["address_bits"])
+
+
+def test_what_one_chip_sends_the_other_receives(bundle):
+    chips = description(bundle[1])
+    sent, received = set(), set()
+    for tile, chip in chips.items():
+        for stream in chip["streams"]:
+            name, _, other = stream["name"].rpartition("_to_")
+            if re.fullmatch(r"r\d+c\d+", other):
+                sent.add((str(tile), other, name))
+            name, _, other = stream["name"].rpartition("_from_")
+            if re.fullmatch(r"r\d+c\d+", other):
+                received.add((other, str(tile), name))
+    assert sent == received
+    assert len(sent) >= 2 * len(chips)
+
+
+def test_only_the_first_chip_has_the_host_port(bundle):
+    for tile, chip in description(bundle[1]).items():
+        names = {block["name"] for block in chip["blocks"]}
+        assert ({"host", "embedding", "sampler"} <= names) == (tile == Tile())
+        assert ("host" in names) == (tile == Tile())
+
+
+def test_arrays_of_a_shape_share_a_base(bundle):
+    manifest = read_manifest(bundle[1])
+    by_chip = {}
+    for matrix in manifest["matrices"]:
+        if matrix["role"] in ("q", "o", "unembedding"):
+            by_chip.setdefault(matrix["name"], set()).add(matrix["base"])
+    assert all(len(bases) == 1 for bases in by_chip.values())
+
+
+def test_a_context_too_short_for_the_rows(bundle):
+    plans = plans_from_manifest(read_manifest(bundle[1]))
+    plan = plans[Tile()]
+    if plan.grid.rows > 1:
+        with pytest.raises(HnlpuError, match="too short for the grid"):
+            type(plan)(plan.shape, plan.numerics, 3, plan.arrays, grid=plan.grid)
