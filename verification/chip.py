@@ -267,10 +267,11 @@ def check_chip(
 
     run = simulation.run(steps, image=image, watchdog_cycles=watchdog_cycles, watch=watch)
     progress("simulate", total, total)
-    comparison = compare(run, chip, plan["context"])
+    n_chips = plan["grid"][0] * plan["grid"][1]
+    comparison = compare(run, chip, plan["context"], n_chips)
     if comparison.mismatches:
         traced = simulation.run(steps, image=image, trace_all=True, watchdog_cycles=watchdog_cycles)
-        comparison = compare(traced, chip, plan["context"])
+        comparison = compare(traced, chip, plan["context"], n_chips)
     protocol = _protocol(run)
     wrong_tokens = _wrong_tokens(run, steps, comparison)
     return {
@@ -278,6 +279,7 @@ def check_chip(
         "sequences": len(comparison.sequences),
         "tokens": sum(map(len, comparison.sequences)),
         "at_a_time": plan["sequences"],
+        "chips": n_chips,
         "vectors": comparison.vectors,
         "mismatches": comparison.mismatches + wrong_tokens,
         "first_mismatch": comparison.first,

@@ -1,5 +1,6 @@
 """A traced run of a chip beside the twin: which tokens entered, and the first difference."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,7 @@ def traced_vectors(run: Run) -> dict[str, Integers]:
     return {name: np.array(rows[0]) for name, rows in _vectors(run.beats(), _ALL_BITS).items()}
 
 
-def compare(run: Run, chip: Chip, context: int) -> Comparison:
+def compare(run: Run, chip: Chip, context: int, n_chips: int = 1) -> Comparison:
     """Compare every traced vector with the twin's.
 
     Parameters
@@ -98,6 +99,8 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
     chip : Chip
     context : int
         Positions of the chip.
+    n_chips : int
+        Of a grid; with several, streams that lie on all of them in parts are left out.
     """
     own_bits = max(1, (context - 1).bit_length())
     entered = _entered(run.beats(), own_bits)
@@ -119,6 +122,8 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
     for name, by_slot in expected.items():
         if name not in found and name != LOGITS:
             continue  # not traced in this run
+        if n_chips > 1 and not _WHOLE.fullmatch(name):
+            continue
         stray = found.get(name, {}).keys() - by_slot.keys()
         mismatches += sum(len(found[name][slot]) for slot in stray)
         for slot, rows in by_slot.items():
@@ -137,6 +142,13 @@ def compare(run: Run, chip: Chip, context: int) -> Comparison:
                     }  # fmt: skip
     sequences = [tokens for _, tokens in entered]
     return Comparison(sequences, logits, vectors, mismatches, first[1] if first else None)
+
+
+#: Vectors that the first chip of a grid has whole.
+_WHOLE = re.compile(
+    r"embedding|head_norm(_x)?|head_logits"
+    r"|layer_\d+_((attention|mlp)_(norm(_x)?|residual)|o|router|experts)"
+)
 
 
 def _difference(row: Integers, got: Sequence[int]) -> dict[str, Any] | None:
