@@ -1,6 +1,6 @@
 """Estimate: the silicon of every array of a model, counted or measured before, handed to the cost model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from hnlpu.silicon import ArraySilicon, BaseCount
 from hnlpu.taps import TapsPlan
 from hnlpu.weights import BLOCK
 
-__all__ = ["EstimateOptions", "estimate"]
+__all__ = ["EstimateOptions", "counted_arrays", "estimate", "workload_for"]
 
 #: Exponent values per row where no weights are at hand: the base of DESIGN.md's MXFP4 figures.
 _EXPONENT_VALUES = 4
@@ -159,12 +159,7 @@ def _estimate(
     outline: ModelOutline, plans: Iterable[ArrayPlan], options: EstimateOptions, show: Progress
 ) -> Estimate:
     todo = list(plans)
-    arrays: dict[tuple[int, int], ArraySilicon] = {}
-    counted: dict[ArrayPlan, BaseCount] = {}
-    for i, plan in enumerate(todo):
-        show("count cells", i, len(todo), plan.name)
-        arrays[plan.n_rows, plan.n_columns] = _count(plan, counted)
-    show("count cells", len(todo), len(todo))
+    arrays = _counts(todo, show)
     design = Design(
         node=options.node,
         architecture=todo[0].arch,
@@ -181,6 +176,23 @@ def _estimate(
         draws=options.draws,
         seed=options.seed,
     )
+
+
+def counted_arrays(
+    outline: ModelOutline, options: EstimateOptions, show: Progress
+) -> dict[tuple[int, int], ArraySilicon]:
+    """Silicon of every array of a model of which only the configuration is known, by (n_rows, n_columns)."""
+    return _counts(_bases(outline, options), show)
+
+
+def _counts(plans: Sequence[ArrayPlan], show: Progress) -> dict[tuple[int, int], ArraySilicon]:
+    arrays: dict[tuple[int, int], ArraySilicon] = {}
+    counted: dict[ArrayPlan, BaseCount] = {}
+    for i, plan in enumerate(plans):
+        show("count cells", i, len(plans), plan.name)
+        arrays[plan.n_rows, plan.n_columns] = _count(plan, counted)
+    show("count cells", len(plans), len(plans))
+    return arrays
 
 
 def _count(plan: ArrayPlan, counted: dict[ArrayPlan, BaseCount]) -> ArraySilicon:
