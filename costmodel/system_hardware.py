@@ -82,7 +82,10 @@ def hardware_from(
         kv_number_bytes=mid["kv_number_bytes"],
         link_number_bytes=mid["link_number_bytes"],
         link=SystemLink.of(
-            mid["link_bandwidth"] / clock, mid["link_latency"] * clock, flit_bytes, link_credit_bytes
+            mid["link_bandwidth"] / clock,
+            mid["link_latency"] * clock,
+            flit_bytes,
+            link_credit_bytes,
         ),
         arrays={
             role: Array(item.interval_cycles, item.latency_cycles) for role, item in used.items()

@@ -31,6 +31,9 @@ STAGES_PER_LAYER = 6
 #: How chips add up vectors: whole ones to every other chip, or pieces (twice over the wire, less in all).
 COLLECTIVES = ("whole", "pieces")
 
+_UNIFORM = (
+    "experts are chosen uniformly; every chip is taken to have as many of a token's as the busiest"
+)
 _PROJECTIONS = (("q", "k", "v", "q_a", "kv_a"), ("q_b",), ("kv_b",))
 _GATES = ("gate", "up", "gate_up", "shared_gate", "shared_up", "dense_gate", "dense_up")
 _DOWNS = ("down", "shared_down", "dense_down")
@@ -92,10 +95,10 @@ def plan_system(
         )  # fmt: skip
     mapping = _Mapping(model, grid, hardware, collective, cache.spilled_share)
     notes = [
-        f"every written token sees {context:,} positions: the context is held while it is measured",
-        "experts are chosen uniformly; of a token's experts on the busiest chip "
-        "every chip is taken to have as many",
-    ][: 2 if model.is_moe else 1]
+        f"every written token sees {context:,} positions: the context is held while it is measured"
+    ]
+    if model.is_moe:
+        notes.append(_UNIFORM)
     if (end_context or context) > model.max_context:
         notes.append(f"beyond the model's own {model.max_context:,} positions")
     return SystemPlan(
@@ -333,6 +336,4 @@ class _Mapping:
         if chips > 1:
             n_bytes = numbers * self.hardware.link_number_bytes
             link = self.hardware.link
-            yield Part(
-                name, kind, link.busy_cycles(n_bytes), link.latency_cycles(n_bytes), n_bytes
-            )
+            yield Part(name, kind, link.busy_cycles(n_bytes), link.latency_cycles(n_bytes), n_bytes)

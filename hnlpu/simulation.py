@@ -1,10 +1,9 @@
 """Simulate a model on a grid of chips, from its configuration alone.
 
-    result = hnlpu.simulate(model="gpt-oss-120b", options=hnlpu.SimulateOptions(context=2048, batch=216))
-    result.tokens_per_s, result.bottleneck, result.shares
+result = hnlpu.simulate(model="gpt-oss-120b", options=hnlpu.SimulateOptions(context=2048, batch=216))
+result.tokens_per_s, result.bottleneck, result.shares
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from hnlpu.sim.measurement import measure
 from hnlpu.system_plan import Grid, SystemHardware, SystemPlan
 from hnlpu.system_result import SystemResult
 
-__all__ = ["SimulateOptions", "System", "open_system", "point_options", "simulate"]
+__all__ = ["SimulateOptions", "System", "measure_point", "open_system", "point_options", "simulate"]
 
 #: Tokens of one round of all requests of a workload; prompt and output are cut in proportion.
 _ROUND_TOKENS = 1000
@@ -179,7 +178,12 @@ def simulate(
         KV capacity.
     """
     system = open_system(source, model=model, options=options, progress=progress)
-    show = progress or Silent()
+    return measure_point(system, progress=progress)
+
+
+def measure_point(system: System, *, progress: Progress | None = None) -> SystemResult:
+    """The point that the options name, or else their workload."""
+    show, options = progress or Silent(), system.options
     show("simulate", 0, 1, system.model.name)
     if options.context is None and options.batch is None:
         result = system.run_workload()
@@ -198,8 +202,3 @@ def point_options(system: System) -> tuple[int, int]:
 
 def _read(path: Path) -> ModelOutline:
     return read_outline(path if path.is_file() else path / "config.json")
-
-
-def points(contexts: Iterable[int], batches: Iterable[int]) -> list[tuple[int, int]]:
-    """Every context with every batch."""
-    return [(context, batch) for context in contexts for batch in batches]

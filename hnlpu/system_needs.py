@@ -24,6 +24,7 @@ _AMPLE, _LEAST = 64.0, 1 / 64
 _MOST_TOGETHER = 8.0
 #: What is varied.
 _VARIED = ("link", "vex", "buffer")
+_BOUNDS = {"link": ("column", "row"), "vex": ("vex",), "buffer": ("buffer", "hbm")}
 _ALL_AMPLE = dict.fromkeys(_VARIED, _AMPLE)
 
 
@@ -130,9 +131,17 @@ class _Search:
 
     def alone(self, name: str) -> float | None:
         """The least factor of one resource."""
-        return least_factor(
-            lambda factor: self.rate(**{**_ALL_AMPLE, name: factor}) >= self.target, _LEAST, _AMPLE
-        )
+
+        def reaches(factor: float) -> bool:
+            return self.rate(**{**_ALL_AMPLE, name: factor}) >= self.target
+
+        bounds = self.system.run(self.context, 1).bounds
+        # what the resource's own bound asks for: cycles are rounded up, so the least lies a little beside it
+        near = self.target / min(bounds[key] for key in _BOUNDS[name] if key in bounds)
+        low, high = (min(max(near * side, _LEAST), _AMPLE) for side in (0.8, 1.6))
+        if not reaches(high):
+            return least_factor(reaches, high, _AMPLE)
+        return least_factor(reaches, _LEAST if reaches(low) else low, high)
 
     def latency(self) -> float | None:
         """The largest factor on the time of flight."""

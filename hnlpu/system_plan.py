@@ -107,7 +107,8 @@ class SystemLink:
             )  # fmt: skip
         payload, latency = flit * ceil(width / flit), round(latency_cycles)
         if credit_bytes is None:
-            depth = LinkPlan(payload, width, latency, -(-payload // width)).full_rate_depth
+            probe = LinkPlan(payload, width, latency, -(-payload // width))
+            depth = -(-width * probe.round_trip_cycles // payload) * probe.words
         else:
             depth = credit_bytes * 8 // width
         return cls(LinkPlan(payload, width, latency, depth), flit)
@@ -249,12 +250,13 @@ class Stage:
 
     def mean(self, kind: str, attribute: str = "busy_cycles") -> float:
         """Mean of an attribute, summed over the parts of a kind."""
-        return sum(
-            chance * getattr(part, attribute)
+        terms = (
+            chance * float(getattr(part, attribute))
             for chance, parts in zip(self.chances, self.variants, strict=True)
             for part in parts
             if part.kind == kind
         )
+        return sum(terms)
 
     @property
     def mean_cycles(self) -> float:

@@ -11,15 +11,12 @@ from typing import Any, Protocol
 from hnlpu.errors import HnlpuError, MissingToolError
 from hnlpu.progress import Progress, Silent
 from hnlpu.simulation import System
+from hnlpu.system_points import BATCHES, CONTEXTS
 from hnlpu.system_result import SystemResult
 
-__all__ = ["BATCHES", "CONTEXTS", "LOCAL", "map_points", "sweep"]
+__all__ = ["LOCAL", "map_points", "sweep"]
 
 LOCAL = "local"
-#: Figure 14's contexts, with those between, and batches up to every slot of 36 layers.
-CONTEXTS = (2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288)
-BATCHES = (1, 8, 27, 54, 108, 162, 216)
-
 _SCHEME = "dask://"
 
 Point = tuple[int, int]

@@ -29,6 +29,7 @@ __all__ = [
     "report",
     "reproduce",
     "run",
+    "simulate",
     "verify",
 ]
 
@@ -409,6 +410,12 @@ def reproduce(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu import cost_verbs
 
     return cost_verbs.reproduce(args, show)
+
+
+def simulate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import system_verbs
+
+    return system_verbs.simulate(args, show)
 
 
 def explore(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:

@@ -108,4 +108,6 @@ def check_queue(
 
 def _check(load: float, service: int) -> None:
     if not 0 < load < 1 or service < 1:
-        raise ValueError(f"load {load} is not between 0 and 1, or service {service} is below a cycle")
+        raise ValueError(
+            f"load {load} is not between 0 and 1, or service {service} is below a cycle"
+        )

@@ -96,9 +96,7 @@ def _steps(parts: Sequence[Part]) -> tuple[Step, ...]:
             continue
         if part.fetch_cycles:
             steps.append(Step(FETCHED, part.busy_cycles, 0, "HBM"))
-        steps.append(
-            Step(_RESOURCE[part.kind], part.busy_cycles, part.latency_cycles, part.name)
-        )
+        steps.append(Step(_RESOURCE[part.kind], part.busy_cycles, part.latency_cycles, part.name))
     return tuple(steps)
 
 

@@ -6,6 +6,7 @@ windows together. A run that is not steady after ``max_windows`` says so.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hnlpu.sim.system import Counters, SystemTwin
 
@@ -13,7 +14,7 @@ __all__ = ["TOLERANCE", "Measured", "run_until_steady"]
 
 #: Relative distance of a window's rate from the mean of those measured.
 TOLERANCE = 0.005
-_AGREE, _WARM_UP, _WINDOW = 4, 3, 24
+_AGREE, _WARM_UP, _WINDOW = 3, 2, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def run_until_steady(twin: SystemTwin, window: int, max_windows: int = 40) -> Me
         kept = marks[-_AGREE - 1 :]
         total = kept[-1].since(kept[0])
         mean = total.left / total.cycles
-        parts = [new.since(old) for old, new in zip(kept, kept[1:], strict=False)]
+        parts = [new.since(old) for old, new in pairwise(kept)]
         spread = max(abs(part.left / part.cycles / mean - 1) for part in parts)
         if spread <= TOLERANCE or windows == max_windows:
             return Measured(total, spread <= TOLERANCE, spread, windows)

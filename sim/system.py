@@ -111,14 +111,27 @@ class Counters:
     def since(self, before: "Counters") -> "Counters":
         """What happened after ``before``."""
 
-        def minus(new: object, old: object) -> object:
-            if isinstance(new, tuple) and isinstance(old, tuple):
-                return tuple(map(minus, new, old))
-            assert isinstance(new, int) and isinstance(old, int)
-            return new - old
+        def each(new: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(a - b for a, b in zip(new, old, strict=True))
 
-        names = self.__dataclass_fields__
-        return Counters(**{name: minus(getattr(self, name), getattr(before, name)) for name in names})  # type: ignore[arg-type]
+        return Counters(
+            cycles=self.cycles - before.cycles,
+            left=self.left - before.left,
+            written=self.written - before.written,
+            latency=self.latency - before.latency,
+            entry_wait=self.entry_wait - before.entry_wait,
+            resident=self.resident - before.resident,
+            waits=each(self.waits, before.waits),
+            busy=each(self.busy, before.busy),
+            served=each(self.served, before.served),
+            blocked=self.blocked - before.blocked,
+            stall=self.stall - before.stall,
+            stage_held=each(self.stage_held, before.stage_held),
+            passed=tuple(
+                tuple(map(each, new, old))
+                for new, old in zip(self.passed, before.passed, strict=True)
+            ),
+        )
 
 
 class _Token:
@@ -188,9 +201,7 @@ class SystemTwin:
         self._waits, self._busy = [0] * len(SHARED), [0] * len(SHARED)
         self._served = [0] * len(SHARED)
         self._stage_held = [0] * n
-        self._passed = [
-            [[0] * len(variants) for variants in stages] for stages in program.steps
-        ]
+        self._passed = [[[0] * len(variants) for variants in stages] for stages in program.steps]
         self._occupant: list[_Token | None] = [None] * n
         self._waiting: list[_Token | None] = [None] * n
         self._in_stages = self._left = self._written = 0
