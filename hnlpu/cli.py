@@ -145,6 +145,13 @@ def _parser() -> argparse.ArgumentParser:
             help="another value of an input, in its unit; KEY=LOW:HIGH or LOW:VALUE:HIGH for a range",
         )  # fmt: skip
         widths(sub)
+        sub.add_argument(
+            "--throughput", choices=("analytic", "simulated"), default="analytic",
+            help="speed of consistent mode: by rule (default), or of a simulated system (seconds, kept)",
+        )  # fmt: skip
+        sub.add_argument(
+            "--grid", default="4x4", metavar="RxC", help="chips that are simulated (4x4)"
+        )
         sub.add_argument("--draws", type=int, default=2000, metavar="N", help="Monte Carlo (2000)")
         sub.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 

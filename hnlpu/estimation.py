@@ -25,6 +25,8 @@ from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.synthesis import count_rows
 from hnlpu.selection import BaseOptions, taps_base
 from hnlpu.silicon import ArraySilicon, BaseCount
+from hnlpu.simulated_speed import THROUGHPUTS, simulated_speed
+from hnlpu.system_plan import Grid
 from hnlpu.taps import TapsPlan
 from hnlpu.weights import BLOCK
 
@@ -50,6 +52,10 @@ class EstimateOptions:
         Inputs changed by ``KEY=VALUE``.
     draws, seed : int
         Of the Monte Carlo.
+    throughput : str
+        ``analytic``, or ``simulated``: consistent mode's speed is that of a simulated system of ``grid``.
+    grid : str
+        ``RxC`` chips that are simulated.
     """
 
     node: str = DEFAULT_NODE
@@ -62,6 +68,8 @@ class EstimateOptions:
     settings: tuple[str, ...] = ()
     draws: int = 2000
     seed: int = 0
+    throughput: str = "analytic"
+    grid: str = "4x4"
 
 
 def estimate(
@@ -166,12 +174,25 @@ def _estimate(
         yield_model=options.yield_model,
         chips=options.chips,
         accelerator=options.accelerator,
+        throughput=options.throughput,
     )
+    work = workload_for(outline, options.workload)
+    simulated = None
+    if options.throughput == "simulated":
+        simulated = simulated_speed(
+            outline, arrays, work, design, Grid.parse(options.grid), settings=options.settings, show=show
+        )  # fmt: skip
+    elif options.throughput != "analytic":
+        raise HnlpuError(
+            "unknown throughput", where="--throughput", got=repr(options.throughput),
+            do=f"choose one of {', '.join(THROUGHPUTS)}",
+        )  # fmt: skip
     return cost(
         outline,
         arrays,
-        workload_for(outline, options.workload),
+        work,
         design,
+        simulated=simulated,
         settings=options.settings,
         draws=options.draws,
         seed=options.seed,

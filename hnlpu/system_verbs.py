@@ -23,7 +23,7 @@ from hnlpu.system_plan import SHARED
 from hnlpu.system_result import BOUNDS, SystemResult
 from hnlpu.system_sweep import sweep
 
-__all__ = ["simulate", "simulate_options"]
+__all__ = ["simulate", "simulate_options", "trace_slices"]
 
 
 def simulate_options(args: argparse.Namespace) -> SimulateOptions:
@@ -97,7 +97,7 @@ def _command(args: argparse.Namespace) -> str:
 def _write_trace(system: System, path: Path, tokens: int) -> None:
     plan = system.plan(*point_options(system))
     events = trace_tokens(plan, tokens, seed=system.options.seed)
-    trace = trace_object(_slices(events), plan.hardware.clock_hz / 1e6)
+    trace = trace_object(trace_slices(events), plan.hardware.clock_hz / 1e6)
     try:
         path.write_text(json.dumps(trace), encoding="utf-8")
     except OSError as error:
@@ -107,7 +107,7 @@ def _write_trace(system: System, path: Path, tokens: int) -> None:
         ) from error  # fmt: skip
 
 
-def _slices(events: Sequence[Event]) -> Iterator[Slice]:
+def trace_slices(events: Sequence[Event]) -> Iterator[Slice]:
     """Shared resources first, then stages; arrays beside the stage of their layer would overlap, so by sequence."""
     groups = {name: "shared by all layers" for name in SHARED}
     names = {"vex": "VEX", "column": "column links", "row": "row links", "hbm": "HBM"}
