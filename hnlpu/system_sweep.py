@@ -113,7 +113,7 @@ def _pool(executor: str, workers: int | None) -> Iterator[tuple[_Submit, _Comple
             do="start one with dask scheduler, and dask worker beside it",
         ) from error  # fmt: skip
     with client:
-        yield partial(client.submit, pure=False), arrived
+        yield partial(client.submit, pure=False), partial(arrived, loop=client.loop)
 
 
 def _run(system: System, point: Point) -> SystemResult:

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from hnlpu.reports.chart import GRID, INK, MUTED, STYLE, Chart, save
 from hnlpu.reports.cost_format import shown
@@ -27,6 +27,7 @@ _SERIES = (
     "#444f5a",
 )
 _MARKS = "os^Dvp<>h"
+_TICK_RATIO = 1.4
 _PARTS = dict(
     zip(
         BREAKDOWN, ("#1f5f8b", "#c2641c", "#8a6d1d", "#1a7f4b", "#b23a48", "#d5d9de"), strict=True
@@ -40,13 +41,14 @@ def rate_chart(results: Sequence[SystemResult], published: Mapping[str, float]) 
     ``published`` rates, by what states them, are drawn across.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+        figure = Figure(figsize=(9.6, 5.2), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         _lines(left, results, "context", "batch", lambda r: r.tokens_per_s)
         _lines(right, results, "batch", "context", lambda r: r.tokens_per_s)
         left.set_ylabel("tokens per second")
         for axes in (left, right):
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _short(v)))
             axes.yaxis.set_minor_locator(NullLocator())
             for name, rate in published.items():
@@ -65,11 +67,12 @@ def rate_chart(results: Sequence[SystemResult], published: Mapping[str, float]) 
 def latency_chart(results: Sequence[SystemResult]) -> Chart:
     """Time from token to token of a sequence, against batch, a line a context."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        figure = Figure(figsize=(6.4, 5.2), layout="constrained")
         axes = figure.add_subplot()
         _lines(axes, results, "batch", "context", lambda r: r.latency_s)
         axes.set_yscale("log")
         axes.set_ylabel("from token to token")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: shown(v, "s", 1)))
         axes.yaxis.set_minor_locator(NullLocator())
         text = "; ".join(
@@ -87,7 +90,6 @@ def stage_chart(result: SystemResult) -> Chart:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 4.6), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
-        image = None
         for axes, title, key in zip(
             panels, ("working on a token", "holding a token, waiting included"), ("working", "held"),
             strict=True,
@@ -95,14 +97,13 @@ def stage_chart(result: SystemResult) -> Chart:
             grid = np.zeros((len(names), n_layers))
             for stage in layers:
                 grid[stage.number - 1, stage.layer] = 100 * getattr(stage, key)
-            image = axes.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=100)
+            image = axes.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=grid.max() or 1)
             axes.set_yticks(range(len(names)), [f"{i} {name}" for i, name in enumerate(names, 1)])
             axes.set_title(title, fontsize=9, color=INK, loc="left")
             axes.tick_params(length=0)
+            bar = figure.colorbar(image, ax=axes, label="% of the time")
+            bar.outline.set_visible(False)
         panels[-1].set_xlabel("layer")
-        assert image is not None
-        bar = figure.colorbar(image, ax=list(panels), label="% of the time")
-        bar.outline.set_visible(False)
         busiest = max(layers, key=lambda s: s.working)
         title = f"Stages at {result.plan.context:,} positions, {result.plan.batch} sequences"
         text = f"busiest is {busiest.name}: {busiest.working:.0%} working, {busiest.held:.0%} held"
@@ -153,7 +154,12 @@ def _lines(axes: Axes, results: Sequence[SystemResult], x: str, line: str, value
             [getattr(r.plan, x) for r in points], [value(r) for r in points], linewidth=1.3,
             color=_SERIES[i % len(_SERIES)], marker=_MARKS[i % len(_MARKS)], markersize=4, label=label,
         )  # fmt: skip
-    ticks = sorted({getattr(r.plan, x) for r in results})
+    ticks: list[int] = []
+    for tick in sorted({getattr(r.plan, x) for r in results}, reverse=True):
+        if (
+            not ticks or ticks[-1] / tick > _TICK_RATIO
+        ):  # closer ones would be written over each other
+            ticks.append(tick)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -164,8 +170,9 @@ def _lines(axes: Axes, results: Sequence[SystemResult], x: str, line: str, value
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=8.5)
-    axes.legend(title="sequences" if line == "batch" else "context", frameon=False, fontsize=8,
-                title_fontsize=8, ncols=2)  # fmt: skip
+    axes.legend(title="sequences at a time" if line == "batch" else "context", frameon=False,
+                fontsize=8, title_fontsize=8, ncols=5, loc="upper center",
+                bbox_to_anchor=(0.5, -0.13))  # fmt: skip
 
 
 def _positions(n: int) -> str:

@@ -86,7 +86,8 @@ def breakdown_rows(
             )
         for item in some:
             if item.plan.context == context and item.plan.batch in (batches[0], batches[-1]):
-                what = f"simulated, {item.plan.batch} sequences"
+                many = "alone" if item.plan.batch == 1 else f"{item.plan.batch} sequences"
+                what = f"simulated, {many}"
                 rows.append({"context": context, "what": what, **item.shares})
     return rows
 

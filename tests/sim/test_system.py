@@ -129,7 +129,9 @@ def test_stages_hold_one_token() -> None:
 
 def test_prompts_follow_back_to_back() -> None:
     """A prompt of n tokens takes the path once, then the slowest stage for each further token."""
-    plan = small_plan(batch=1, link_rate=1024.0, vex_lanes=1e6, vex_macs_per_cycle=1e9)
+    plan = small_plan(
+        batch=1, link_rate=1024.0, vex_lanes=1e6, vex_macs_per_cycle=1e9, buffer_bytes_per_cycle=1e9
+    )
     slowest = max(stage.mean_cycles for stage in plan.stages)
     counters = run(plan, Requests(1, 8, 0), 8, endless=False).counters()
     assert counters.cycles < plan.path_cycles + 8 * slowest < 3 * plan.path_cycles
