@@ -13,7 +13,7 @@ from hnlpu.costmodel.quantity import Quantity
 from hnlpu.costmodel.system_hardware import system_hardware
 from hnlpu.costmodel.workload import Workload
 from hnlpu.errors import HnlpuError
-from hnlpu.grid_mapping import plan_system
+from hnlpu.grid_mapping import STAGES_PER_LAYER, plan_system
 from hnlpu.outline import ModelOutline
 from hnlpu.progress import Progress
 from hnlpu.silicon import ArraySilicon
@@ -24,6 +24,8 @@ __all__ = ["THROUGHPUTS", "simulated_speed"]
 
 #: Where the cost model's speed comes from.
 THROUGHPUTS = ("analytic", "simulated")
+#: Of the simulator's laws: another number forgets what was kept.
+_VERSION = 1
 
 
 def simulated_speed(
@@ -53,7 +55,7 @@ def simulated_speed(
     mid = consistent_sheet(analytic).evaluate(at(inputs, "mid"))
     hardware = system_hardware(model, arrays, work, analytic, settings=settings)
     context = max(1, round(float(mid["mean_context_tokens"])))
-    batch = min(int(mid["slots"]), 6 * model.n_layers)
+    batch = min(int(mid["slots"]), STAGES_PER_LAYER * model.n_layers)
     plan = plan_system(model, grid, hardware, context=context, batch=batch)
     show("simulate the system", 0, 1, str(grid))
     rate = _rate(plan)
@@ -88,7 +90,3 @@ def _rate(plan: SystemPlan) -> float:
     except OSError:
         pass  # a cache that cannot be written costs the seconds of the next run
     return result.tokens_per_s
-
-
-#: Of the simulator's laws: another number forgets what was kept.
-_VERSION = 1

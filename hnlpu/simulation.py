@@ -13,7 +13,7 @@ from hnlpu.costmodel.system_hardware import system_hardware
 from hnlpu.costmodel.workload import Workload
 from hnlpu.errors import HnlpuError
 from hnlpu.estimation import EstimateOptions, counted_arrays, workload_for
-from hnlpu.grid_mapping import plan_system
+from hnlpu.grid_mapping import STAGES_PER_LAYER, plan_system
 from hnlpu.outline import ModelOutline, read_outline
 from hnlpu.progress import Progress, Silent
 from hnlpu.sim.measurement import measure
@@ -35,7 +35,7 @@ class SimulateOptions:
     grid : str
         ``RxC``.
     workload : str or None
-        Name or ``PROMPT,OUTPUT,CONCURRENCY``; None takes the default, cut to the model's context.
+        Name or ``PROMPT,OUTPUT,CONCURRENCY``; None takes the default, cut to the model's context and slots.
     context, batch : int or None
         Instead of a workload: sequences that only write, all at one context.
     node, activation_bits, phases, settings
@@ -141,6 +141,9 @@ def open_system(
     outline = outline_preset(model) if model is not None else _read(Path(str(source)))
     grid = Grid.parse(options.grid)
     work = workload_for(outline, options.workload)
+    slots = STAGES_PER_LAYER * outline.n_layers
+    if options.workload is None and work.concurrency > slots:
+        work = replace(work, name=f"{work.name}, cut to the slots", concurrency=slots)
     if work.context > outline.max_context:
         raise HnlpuError(
             "a request longer than the model's context", where=f"workload {work.name}",

@@ -55,6 +55,11 @@ def test_a_workload_is_served(config: Path, capsys: pytest.CaptureFixture[str]) 
     assert (found["measured"]["prompt_tokens"], found["measured"]["output_tokens"]) == (30, 10)
 
 
+def test_the_default_workload_is_cut_to_the_slots(system: System) -> None:
+    assert system.work.concurrency == 12 and "slots" in system.work.name
+    assert open_system(model="gpt-oss-120b").work.concurrency == 216
+
+
 def test_long_requests_are_cut_in_proportion() -> None:
     assert cut(Workload("w", 1024, 1024, 216, "x")) == (2, 2)
     assert cut(Workload("w", 65536, 1024, 16, "x")) == (64, 1)
