@@ -7,6 +7,7 @@ from hnlpu.costmodel.inputs import Inputs, at, read_inputs, set_inputs
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.measured import load_measured
 from hnlpu.costmodel.workload import Workload
+from hnlpu.grid_mapping import STAGES_PER_LAYER
 from hnlpu.outline import ModelOutline
 from hnlpu.silicon import ArraySilicon
 from hnlpu.system_plan import Array, SystemHardware, SystemLink
@@ -42,8 +43,10 @@ def system_hardware(
     HnlpuError
         A bad entry or setting, or link parameters that cannot work.
     """
-    own = [item for item in settings if item.partition("=")[0].strip() in INPUTS]
-    rest = [item for item in settings if item not in own]
+    given = tuple(settings)
+    own = [item for item in given if item.partition("=")[0].strip() in INPUTS]
+    # the grid's layers have six stages with and without experts: the buffer is sized for as many sequences
+    rest = [f"stages_per_layer={STAGES_PER_LAYER}", *(item for item in given if item not in own)]
     inputs = consistent_inputs(
         model, arrays, work, design, toggles=load_measured().toggles, settings=rest
     )

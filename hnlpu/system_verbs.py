@@ -140,9 +140,10 @@ def _print(study: Study, out: str | None) -> None:
         show_line(
             f"  NOT STEADY after {result.windows} windows: rates differ by {result.spread:.2%}"
         )
+    passing = f", {result.positions_per_s:,.0f} with prompts" if result.prompt_tokens else ""
     show_line(
-        f"\n{result.tokens_per_s:,.0f} tokens/s, {shown(result.latency_s, 's')} from token to token "
-        f"({shown(result.path_s, 's')} without waiting)"
+        f"\n{result.tokens_per_s:,.0f} tokens/s{passing}, {shown(result.latency_s, 's')} from token to "
+        f"token ({shown(result.path_s, 's')} without waiting)"
     )
     show_line(f"limited by {BOUNDS[result.bottleneck]}; tokens/s at most, prompts included:")
     limits = sorted(result.bounds.items(), key=lambda item: item[1])

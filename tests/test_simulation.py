@@ -60,6 +60,12 @@ def test_the_default_workload_is_cut_to_the_slots(system: System) -> None:
     assert open_system(model="gpt-oss-120b").work.concurrency == 216
 
 
+def test_the_smallest_model_needs_no_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--model", "stories260k", "--grid", "1x1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["batch"] == 30 and {row["links"] for row in found["links"]["rows"]} == {0}
+
+
 def test_long_requests_are_cut_in_proportion() -> None:
     assert cut(Workload("w", 1024, 1024, 216, "x")) == (2, 2)
     assert cut(Workload("w", 65536, 1024, 16, "x")) == (64, 1)
