@@ -1,6 +1,6 @@
 """Charts of a simulated system: rate, latency, where its stages and the time of a token go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 import matplotlib
@@ -144,7 +144,13 @@ def breakdown_chart(groups: Mapping[str, Mapping[int, Mapping[str, float]]]) -> 
         return save(figure, "figure-14", "Where the time of a token goes", text)
 
 
-def _lines(axes: Axes, results: Sequence[SystemResult], x: str, line: str, value) -> None:  # type: ignore[no-untyped-def]
+def _lines(
+    axes: Axes,
+    results: Sequence[SystemResult],
+    x: str,
+    line: str,
+    value: Callable[[SystemResult], float],
+) -> None:
     """A line for each ``line`` over ``x``, both attributes of the plan."""
     ordered = sorted(results, key=lambda r: (getattr(r.plan, line), getattr(r.plan, x)))
     for i, (key, group) in enumerate(groupby(ordered, key=lambda r: getattr(r.plan, line))):

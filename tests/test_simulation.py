@@ -201,7 +201,7 @@ def test_the_paper_figures_are_those_published() -> None:
     assert shares[2048]["communication"] == pytest.approx(0.829)
     assert shares[524288]["stall"] == pytest.approx(0.107) and shares[262144]["stall"] == 0
     assert all(sum(parts.values()) == pytest.approx(1, abs=0.003) for parts in shares.values())
-    assert paper_rates() == {"Table 2": 249_960, "ownership": 2_000_000}
+    assert paper_rates() == {"Table 2": 249_960, "cost of ownership": 2_000_000}
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
