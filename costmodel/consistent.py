@@ -17,6 +17,7 @@ from hnlpu.costmodel import (
     power,
     roofline,
     silicon_area,
+    simulated_speed,
     speed,
     wafers,
     workload,
@@ -48,7 +49,9 @@ _MODULES = (silicon_area, wafers, engineering, attention, speed, power, ownershi
 
 #: Every input and its unit.
 UNITS: Mapping[str, str] = {
-    key: unit for module in (*_MODULES, dataflow, workload) for key, unit in module.INPUTS.items()
+    key: unit
+    for module in (*_MODULES, dataflow, simulated_speed, workload)
+    for key, unit in module.INPUTS.items()
 } | {"region_area": "um2/weight"}
 
 #: Inputs that a node gives.
@@ -75,6 +78,8 @@ class Design:
         Fixes the number of chips of a system; None takes the fewest that fit.
     accelerator : str
         What the design is compared with in cost and carbon.
+    throughput : str
+        ``analytic``, or ``simulated``: the speed rules scaled to a simulated system.
     """
 
     node: str = DEFAULT_NODE
@@ -82,6 +87,7 @@ class Design:
     yield_model: str = "murphy"
     chips: int | None = None
     accelerator: str = "h100"
+    throughput: str = "analytic"
 
 
 @rule(
@@ -118,6 +124,8 @@ def consistent_sheet(design: Design = Design()) -> Sheet:
         sheet = sheet.replaced([_region_wires_mm2])
     if design.chips is not None:
         sheet = sheet.replaced(without=["chips"])
+    if design.throughput == "simulated":
+        sheet = sheet.replaced(simulated_speed.RULES)
     return sheet
 
 
@@ -151,6 +159,7 @@ def consistent_inputs(
     *,
     toggles: Quantity,
     settings: Iterable[str] = (),
+    simulated: Inputs | None = None,
 ) -> Inputs:
     """Every input of :func:`consistent_sheet`, from the data files, the model and the user's ``KEY=VALUE``.
 
@@ -158,6 +167,8 @@ def consistent_inputs(
     ----------
     toggles : Quantity
         Toggles per weight and token of the design's arrays, counted on a netlist.
+    simulated : mapping, optional
+        ``simulated_speed.INPUTS``, where the design's throughput is simulated.
 
     Raises
     ------
@@ -177,6 +188,7 @@ def consistent_inputs(
         **dataflow.model_inputs(model, arrays),
         **work.inputs(),
         **accelerator_inputs(design.accelerator, model),
+        **(simulated or {}),
     }
     computed = {"toggles_per_weight": toggles} | {
         name: Quantity(value, unit, value, value, "definition", "derived")

@@ -53,6 +53,10 @@ _NOTES = (
     "Weights are cut over chips anywhere; a rectangular grid is not enforced.",
     "An accelerator's concurrency is per group that holds the model, a system's is per system.",
 )
+_SIMULATED = (
+    "Interval and token path are a simulated system's at the middle of every input; what VEX, attention buffer, links "
+    "and clock can do is still assumed."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,7 @@ def estimate(
     settings: Iterable[str] = (),
     draws: int = 2000,
     seed: int = 0,
+    simulated: Inputs | None = None,
 ) -> Estimate:
     """Silicon, cost, speed, energy and carbon of ``model``, with percentiles.
 
@@ -197,6 +202,8 @@ def estimate(
         Inputs changed by ``KEY=VALUE``, see :func:`hnlpu.costmodel.inputs.set_inputs`.
     draws, seed : int
         Of the Monte Carlo.
+    simulated : mapping, optional
+        Ratios of a simulated system, for a design whose throughput is simulated.
 
     Raises
     ------
@@ -207,8 +214,9 @@ def estimate(
     if draws < 1:
         raise HnlpuError("too few draws", where="--draws", got=str(draws), do="give 1 or more")
     inputs = consistent_inputs(
-        model, arrays, workload, design, toggles=load_measured().toggles, settings=settings
-    )
+        model, arrays, workload, design, toggles=load_measured().toggles, settings=settings,
+        simulated=simulated,
+    )  # fmt: skip
     check_fits(consistent_sheet(design), inputs, design)
     transistors: Counter[str] = Counter()
     for linear in model.linears:
@@ -289,7 +297,7 @@ def _evaluate(
         comparisons=comparisons,
         tornadoes={name: tornado(sheet, inputs, name) for name in TORNADOES},
         transistors=dict(transistors),
-        notes=_NOTES,
+        notes=_NOTES if design.throughput == "analytic" else (_SIMULATED, *_NOTES[1:]),
         contradictions=contradictions(model),
         draws=draws,
         seed=seed,

@@ -9,6 +9,7 @@ The functions behind the command line are here too::
     hnlpu.verify_chip("bundle")["mismatches"]
     hnlpu.evaluate("checkpoint")["rows"]
     hnlpu.estimate("bundle").headline["chips"].mid
+    hnlpu.simulate(model="gpt-oss-120b").tokens_per_s
     hnlpu.write_report("bundle", "report")
 """
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hnlpu.reproduction import reproduce
     from hnlpu.requantization import quantize
     from hnlpu.session import run
+    from hnlpu.simulation import SimulateOptions, simulate
     from hnlpu.verification.chip import verify_chip
     from hnlpu.verification.readback import readback
     from hnlpu.verification.verify import verify
@@ -37,6 +39,7 @@ __all__ = [
     "EvaluateOptions",
     "ExploreOptions",
     "GenerateOptions",
+    "SimulateOptions",
     "demo",
     "estimate",
     "evaluate",
@@ -47,6 +50,7 @@ __all__ = [
     "readback",
     "reproduce",
     "run",
+    "simulate",
     "verify",
     "verify_chip",
     "write_cost_report",
@@ -63,6 +67,7 @@ _HOME = {
     "EvaluateOptions": "hnlpu.evaluation",
     "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
+    "SimulateOptions": "hnlpu.simulation",
     "demo": "hnlpu.demonstration",
     "estimate": "hnlpu.estimation",
     "evaluate": "hnlpu.evaluation",
@@ -73,6 +78,7 @@ _HOME = {
     "readback": "hnlpu.verification.readback",
     "reproduce": "hnlpu.reproduction",
     "run": "hnlpu.session",
+    "simulate": "hnlpu.simulation",
     "verify": "hnlpu.verification.verify",
     "verify_chip": "hnlpu.verification.chip",
     "write_cost_report": "hnlpu.reports.report",

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.chip import Chip, HardwiredMatrix, Norm
-from hnlpu.partition import Partition, Tile, tile_chip
+from hnlpu.grid import Tile
+from hnlpu.partition import Partition, tile_chip
 
 __all__ = ["Window", "boot_windows", "grid_windows", "padded", "write_image"]
 

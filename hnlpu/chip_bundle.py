@@ -9,7 +9,7 @@ from hnlpu.boot import Window, grid_windows, write_image
 from hnlpu.bundle import write_json
 from hnlpu.chip import Chip
 from hnlpu.chip_plan import ChipPlan
-from hnlpu.partition import Tile
+from hnlpu.grid import Tile
 from hnlpu.rtl.grid import system_netlist
 from hnlpu.rtl.netlist import Netlist
 

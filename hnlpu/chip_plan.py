@@ -7,11 +7,12 @@ from typing import Any
 from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.errors import HnlpuError
+from hnlpu.grid import Grid, Tile
 from hnlpu.host import MAX_SEQUENCES, MAX_VOCABULARY
 from hnlpu.link_plan import LinkOptions
 from hnlpu.model import ModelShape, model_from_dict
 from hnlpu.numerics import Numerics
-from hnlpu.partition import Grid, Partition, Tile
+from hnlpu.partition import Partition
 
 __all__ = ["MAX_CONTEXT", "SAMPLER_SLOTS", "ArrayPlace", "ChipPlan", "plans_from_manifest"]
 

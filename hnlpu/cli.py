@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from textwrap import fill
 
 import hnlpu
 from hnlpu import verbs
@@ -11,6 +12,7 @@ from hnlpu.errors import HnlpuError
 from hnlpu.formats import format_names
 from hnlpu.printing import show_line
 from hnlpu.progress import Progress, Silent
+from hnlpu.system_points import BATCHES, CONTEXTS
 
 __all__ = ["main"]
 
@@ -31,6 +33,7 @@ typical use:
   hnlpu evaluate CKPT | DIR                    distance to floating point, text, exact answers
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
+  hnlpu simulate --model gpt-oss-120b          tokens per second on a grid of chips, token by token
   hnlpu reproduce                              the paper's numbers, published and recomputed
   hnlpu report DIR | --model NAME -o OUT       one HTML page of it all
 
@@ -57,6 +60,25 @@ def _shape(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not KxN, such as 1024x128") from None
 
 
+def _integers(text: str) -> list[int]:
+    """``1,2,3`` or ``2K,512K``, K being 1,024."""
+    try:
+        return [
+            int(part[:-1]) * 1024 if part[-1] in "kK" else int(part)
+            for part in text.replace(",", " ").split()
+        ]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list such as 2K,8K,131072") from None
+
+
+def _integer(text: str) -> int:
+    """``2048`` or ``2K``."""
+    found = _integers(text)
+    if len(found) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 2048 or 2K")
+    return found[0]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hnlpu",
@@ -67,10 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hnlpu {hnlpu.__version__}")
     choices = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
-    def verb(name: str, handler: verbs.Verb, text: str, more: str = "") -> argparse.ArgumentParser:
-        sub = choices.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}"
-        )
+    def verb(
+        name: str, handler: verbs.Verb, text: str, more: str = "", example: str = ""
+    ) -> argparse.ArgumentParser:
+        about = f"{text[0].upper()}{text[1:]}. {more}"
+        if example:
+            sub = choices.add_parser(
+                name, help=text, description=fill(about, 96), epilog=example,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )  # fmt: skip
+        else:
+            sub = choices.add_parser(name, help=text, description=about)
         sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
         sub.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
         sub.set_defaults(handler=handler)
@@ -116,6 +145,13 @@ def _parser() -> argparse.ArgumentParser:
             help="another value of an input, in its unit; KEY=LOW:HIGH or LOW:VALUE:HIGH for a range",
         )  # fmt: skip
         widths(sub)
+        sub.add_argument(
+            "--throughput", choices=("analytic", "simulated"), default="analytic",
+            help="speed of consistent mode: by rule (default), or of a simulated system (seconds, kept)",
+        )  # fmt: skip
+        sub.add_argument(
+            "--grid", default="4x4", metavar="RxC", help="chips that are simulated (4x4)"
+        )
         sub.add_argument("--draws", type=int, default=2000, metavar="N", help="Monte Carlo (2000)")
         sub.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 
@@ -410,6 +446,78 @@ def _parser() -> argparse.ArgumentParser:
         help="whose assumptions: the paper's, one consistent set, or both (default)",
     )  # fmt: skip
     estimate.add_argument("--all", action="store_true", help="every figure, not the headline only")
+    simulate = verb(
+        "simulate",
+        verbs.simulate,
+        "run a model on a grid of chips, token by token and cycle by cycle, from its configuration alone",
+        "Every layer is six stages of a token each; all layers share a chip's VEX, KV memory and links. Either requests of "
+        "a workload, or (--context, --batch) sequences that write at one context.",
+        """example:
+  hnlpu simulate --model gpt-oss-120b --grid 4x4 --context 2K --batch 216 --trace trace.json
+  hnlpu simulate --model gpt-oss-120b --context 2K --batch 216 --sweep -o out
+
+The first prints tokens per second, latency, what limits them and where a token's time goes, and writes a trace that
+ui.perfetto.dev opens; the second sweeps contexts of 2K to 512K and batches of 1 to 216 into tables and charts.""",
+    )
+    simulate.add_argument("source", nargs="?", help="config.json or its folder")
+    simulate.add_argument("--model", metavar="NAME", help="a named model, e.g. gpt-oss-120b")
+    simulate.add_argument(
+        "--grid", default="4x4", metavar="RxC", help="rows x columns of chips (4x4)"
+    )
+    simulate.add_argument(
+        "--workload", metavar="W",
+        help="full (default), serving, single, long; or PROMPT,OUTPUT,SEQUENCES",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--context", type=_integer, metavar="N", help="every token sees N positions, e.g. 2K"
+    )
+    simulate.add_argument("--batch", type=int, metavar="N", help="sequences at a time")
+    simulate.add_argument("--node", default="5nm", metavar="N", help="as of estimate (5nm)")
+    simulate.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="another value of an input, in its unit: link_bandwidth=256, vex_lanes=4096, ..",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--collective", default="whole", metavar="HOW",
+        help="add up whole vectors (default), or pieces: more messages, fewer bytes",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--link-credits", type=int, metavar="BYTES",
+        help="room of a link's receiver (enough for full rate)",
+    )  # fmt: skip
+    widths(simulate)
+    simulate.add_argument("--seed", type=int, default=0, help="of the choice of experts (0)")
+    simulate.add_argument(
+        "--sweep", action="store_true", help="also every context with every batch"
+    )
+    simulate.add_argument(
+        "--contexts", type=_integers, default=list(CONTEXTS), metavar="LIST",
+        help="of the sweep (2K,4K,..,512K)",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--batches", type=_integers, default=list(BATCHES), metavar="LIST",
+        help="of the sweep (1,8,27,54,108,162,216; those above the slots are left out)",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--executor", default="local", metavar="WHERE",
+        help="who runs the sweep: local (all cores, default), or dask://HOST:PORT",
+    )  # fmt: skip
+    simulate.add_argument("--workers", type=int, metavar="N", help="local processes (one a core)")
+    simulate.add_argument(
+        "--needs", type=float, nargs="+", default=[], metavar="RATE",
+        help="find the links, VEX and buffer that a rate in tokens/s would need (minutes)",
+    )  # fmt: skip
+    simulate.add_argument(
+        "--network", action="store_true", help="also check queues and collectives against theory"
+    )
+    simulate.add_argument(
+        "--trace", metavar="FILE", help="write a Chrome trace, which ui.perfetto.dev opens"
+    )
+    simulate.add_argument(
+        "--trace-tokens", type=int, default=8, metavar="N", help="tokens of the trace (8)"
+    )
+    simulate.add_argument("-o", "--out", metavar="DIR", help="write tables, JSON and charts there")
+    simulate.add_argument("--force", action="store_true", help="replace what is in DIR")
     report = verb(
         "report",
         verbs.report,

@@ -46,6 +46,8 @@ def estimate_options(args: argparse.Namespace) -> EstimateOptions:
         settings=(*volume, *args.set),
         draws=args.draws,
         seed=args.seed,
+        throughput=args.throughput,
+        grid=args.grid,
     )
 
 

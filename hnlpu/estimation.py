@@ -1,6 +1,6 @@
 """Estimate: the silicon of every array of a model, counted or measured before, handed to the cost model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hnlpu.costmodel.presets import outline_preset
 from hnlpu.costmodel.workload import DEFAULT_WORKLOAD, Workload, parse_workload
 from hnlpu.errors import HnlpuError
 from hnlpu.families import find_tensors
+from hnlpu.grid import parse_grid
 from hnlpu.matrices import load_matrix
 from hnlpu.model import model_from_dict
 from hnlpu.outline import ModelOutline, outline_of, read_outline
@@ -25,10 +26,11 @@ from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.synthesis import count_rows
 from hnlpu.selection import BaseOptions, taps_base
 from hnlpu.silicon import ArraySilicon, BaseCount
+from hnlpu.simulated_speed import THROUGHPUTS, simulated_speed
 from hnlpu.taps import TapsPlan
 from hnlpu.weights import BLOCK
 
-__all__ = ["EstimateOptions", "estimate"]
+__all__ = ["EstimateOptions", "counted_arrays", "estimate", "workload_for"]
 
 #: Exponent values per row where no weights are at hand: the base of DESIGN.md's MXFP4 figures.
 _EXPONENT_VALUES = 4
@@ -50,6 +52,10 @@ class EstimateOptions:
         Inputs changed by ``KEY=VALUE``.
     draws, seed : int
         Of the Monte Carlo.
+    throughput : str
+        ``analytic``, or ``simulated``: consistent mode's speed is that of a simulated system of ``grid``.
+    grid : str
+        ``RxC`` chips that are simulated.
     """
 
     node: str = DEFAULT_NODE
@@ -62,6 +68,8 @@ class EstimateOptions:
     settings: tuple[str, ...] = ()
     draws: int = 2000
     seed: int = 0
+    throughput: str = "analytic"
+    grid: str = "4x4"
 
 
 def estimate(
@@ -159,28 +167,53 @@ def _estimate(
     outline: ModelOutline, plans: Iterable[ArrayPlan], options: EstimateOptions, show: Progress
 ) -> Estimate:
     todo = list(plans)
-    arrays: dict[tuple[int, int], ArraySilicon] = {}
-    counted: dict[ArrayPlan, BaseCount] = {}
-    for i, plan in enumerate(todo):
-        show("count cells", i, len(todo), plan.name)
-        arrays[plan.n_rows, plan.n_columns] = _count(plan, counted)
-    show("count cells", len(todo), len(todo))
+    arrays = _counts(todo, show)
     design = Design(
         node=options.node,
         architecture=todo[0].arch,
         yield_model=options.yield_model,
         chips=options.chips,
         accelerator=options.accelerator,
+        throughput=options.throughput,
     )
+    work = workload_for(outline, options.workload)
+    simulated = None
+    if options.throughput == "simulated":
+        simulated = simulated_speed(
+            outline, arrays, work, design, parse_grid(options.grid), settings=options.settings, show=show
+        )  # fmt: skip
+    elif options.throughput != "analytic":
+        raise HnlpuError(
+            "unknown throughput", where="--throughput", got=repr(options.throughput),
+            do=f"choose one of {', '.join(THROUGHPUTS)}",
+        )  # fmt: skip
     return cost(
         outline,
         arrays,
-        workload_for(outline, options.workload),
+        work,
         design,
+        simulated=simulated,
         settings=options.settings,
         draws=options.draws,
         seed=options.seed,
     )
+
+
+def counted_arrays(
+    outline: ModelOutline, options: EstimateOptions, show: Progress
+) -> dict[tuple[int, int], ArraySilicon]:
+    """Silicon of every array of a model of which only the configuration is known, by (n_rows, n_columns)."""
+    return _counts(_bases(outline, options), show)
+
+
+def _counts(plans: Sequence[ArrayPlan], show: Progress) -> dict[tuple[int, int], ArraySilicon]:
+    arrays: dict[tuple[int, int], ArraySilicon] = {}
+    counted: dict[ArrayPlan, BaseCount] = {}
+    for i, plan in enumerate(plans):
+        show("count cells", i, len(plans), plan.name)
+        arrays[plan.n_rows, plan.n_columns] = _count(plan, counted)
+    show("count cells", len(plans), len(plans))
+    return arrays
 
 
 def _count(plan: ArrayPlan, counted: dict[ArrayPlan, BaseCount]) -> ArraySilicon:

@@ -25,11 +25,12 @@ from hnlpu.chip_plan import MAX_CONTEXT, ArrayPlace, ChipPlan
 from hnlpu.errors import HnlpuError
 from hnlpu.families import MatrixSource, Tensors, find_tensors
 from hnlpu.formats import MXFP4, parse_format
+from hnlpu.grid import Grid, Tile
 from hnlpu.link_plan import LinkOptions
 from hnlpu.matrices import LoadedMatrix, load_matrix
 from hnlpu.metal import plan_metal
 from hnlpu.numerics import INPUT_OF_ROLE, Numerics
-from hnlpu.partition import Grid, Part, Partition, Tile, cut_matrix
+from hnlpu.partition import Part, Partition, cut_matrix
 from hnlpu.progress import Progress, Silent
 from hnlpu.quantization import QuantizationError, limit_spread
 from hnlpu.rtl.array import base_modules
@@ -429,11 +430,13 @@ def _write_chip(
     }
     constants = {name: checkpoint.read(name) for name in tensors.constants}
     chip = build_chip(shape, options.numerics, constants, weights)
-    common = {"sequences": options.sequences, "grid": options.grid, "link": options.link}
     chips = {
-        tile: ChipPlan(shape, options.numerics, context, own, tile=tile, **common)
+        tile: ChipPlan(
+            shape, options.numerics, context, own, sequences=options.sequences,
+            grid=options.grid, tile=tile, link=options.link,
+        )
         for tile, own in places.items()
-    }
+    }  # fmt: skip
     return write_chip(folder, chips, chip)
 
 

@@ -14,11 +14,10 @@ heads of other columns first.)
 Slices of an axis have one length, so that all chips share a base; what lies beyond the matrix is zeros.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,77 +25,16 @@ import numpy.typing as npt
 from hnlpu.alignment import AlignedMatrix
 from hnlpu.chip import MULTIPLIER_BITS, Chip, Expert, HardwiredMatrix, Layer
 from hnlpu.errors import HnlpuError
+from hnlpu.grid import Grid, Tile
 from hnlpu.model import ModelShape
 from hnlpu.weights import BLOCK
 
-__all__ = [
-    "Grid",
-    "Part",
-    "Partition",
-    "Slice",
-    "Tile",
-    "cut_matrix",
-    "cut_values",
-    "entry_part",
-    "parse_grid",
-    "tile_chip",
-]
+__all__ = ["Part", "Partition", "Slice", "cut_matrix", "cut_values", "entry_part", "tile_chip"]
 
-Numbers = npt.NDArray[np.float64]
+_Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 #: Columns that share a block exponent, at least, where a matrix is cut.
 _LEAST_BLOCK = 8
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Tile:
-    """A chip's place in the grid."""
-
-    row: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        return f"r{self.row}c{self.column}"
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """``rows`` x ``columns`` chips."""
-
-    rows: int = 1
-    columns: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.rows}x{self.columns}"
-
-    @property
-    def n_chips(self) -> int:
-        return self.rows * self.columns
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        """Chips, row after row."""
-        return tuple(Tile(r, c) for r in range(self.rows) for c in range(self.columns))
-
-    def number(self, tile: Tile) -> int:
-        """Place of a chip in ``tiles``."""
-        return tile.row * self.columns + tile.column
-
-
-def parse_grid(text: str) -> Grid:
-    """``RxC``, as ``4x4``.
-
-    Raises
-    ------
-    HnlpuError
-        Anything else.
-    """
-    found = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", text)
-    if not found:
-        raise HnlpuError(
-            "not a grid of chips", where="--grid", got=repr(text), do="write rows x columns, as 2x2"
-        )
-    return Grid(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +78,7 @@ class Partition:
     """
 
     shape: ModelShape
-    grid: Grid = Grid()
+    grid: Grid = field(default_factory=Grid)
 
     def __post_init__(self) -> None:
         shape, grid = self.shape, self.grid
@@ -249,17 +187,20 @@ def _cut_axis(values: Any, axis: int, part: Slice, fill: float = 0) -> Any:
     return np.pad(kept, pad, constant_values=fill)
 
 
-def cut_values(values: Numbers, part: Part, fill: float = 0.0) -> Numbers:
+def cut_values(values: _Array, part: Part, fill: float = 0.0) -> _Array:
     """A chip's part of numbers by row and column, or of numbers by row."""
     if values.ndim > 1:
         values = _cut_axis(values, 1, part.columns)
-    return _cut_axis(values, 0, part.rows, fill)
+    cut: _Array = _cut_axis(values, 0, part.rows, fill)
+    return cut
 
 
 def entry_part(entry: Mapping[str, Any]) -> Part:
     """What an array of a manifest holds of its matrix."""
-    rows, columns = (Slice(*entry[axis], entry[f"n_{axis}"]) for axis in ("rows", "columns"))
-    return Part(rows, columns)
+    (first_row, rows), (first_column, columns) = entry["rows"], entry["columns"]
+    return Part(
+        Slice(first_row, rows, entry["n_rows"]), Slice(first_column, columns, entry["n_columns"])
+    )
 
 
 def cut_matrix(matrix: AlignedMatrix, part: Part) -> AlignedMatrix:

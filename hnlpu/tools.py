@@ -146,6 +146,7 @@ def find_tools() -> list[Tool]:
         _package("scipy", "generate: sizes of regions (paper, merged)"),
         _package("matplotlib", "report: charts"),
         _package("huggingface-hub", "hub repository ids (extra [hub])", required=False),
+        _package("distributed", "simulate: sweeps on a cluster (extra [dask])", required=False),
     ]
     lz4 = shutil.which("g++") is not None and has_lz4()
     tools.append(

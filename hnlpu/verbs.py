@@ -29,6 +29,7 @@ __all__ = [
     "report",
     "reproduce",
     "run",
+    "simulate",
     "verify",
 ]
 
@@ -107,8 +108,8 @@ def quantize(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 
 def generate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu.grid import parse_grid
     from hnlpu.link_plan import parse_link
-    from hnlpu.partition import parse_grid
     from hnlpu.selection import BaseOptions
 
     options = hnlpu.GenerateOptions(
@@ -415,6 +416,12 @@ def reproduce(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu import cost_verbs
 
     return cost_verbs.reproduce(args, show)
+
+
+def simulate(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import system_verbs
+
+    return system_verbs.simulate(args, show)
 
 
 def explore(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:

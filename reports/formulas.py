@@ -13,6 +13,7 @@ from hnlpu.costmodel import (
     power,
     roofline,
     silicon_area,
+    simulated_speed,
     speed,
     wafers,
 )
@@ -28,6 +29,7 @@ _SECTIONS: tuple[tuple[str, ModuleType], ...] = (
     ("One-time cost and respins", engineering),
     ("Attention of a request", attention),
     ("Speed", speed),
+    ("Speed with `--throughput simulated`", simulated_speed),
     ("Power and energy", power),
     ("Ownership and carbon", ownership),
     ("Accelerators: the roofline", roofline),

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from hnlpu.boot import Window
 from hnlpu.chip import norm_epsilon
 from hnlpu.chip_plan import ArrayPlace, ChipPlan
+from hnlpu.grid import Tile
 from hnlpu.metal import ROW_EXPONENT_BITS
-from hnlpu.partition import Partition, Slice, Tile
+from hnlpu.partition import Partition, Slice
 from hnlpu.rtl.attention import Attention
 from hnlpu.rtl.boot import BootDecoder
 from hnlpu.rtl.claim import Claim, Pick

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hnlpu.boot import Window
 from hnlpu.chip_plan import ChipPlan
-from hnlpu.partition import Tile
+from hnlpu.grid import Tile
 from hnlpu.rtl.chip import chip_netlist
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.rtl.interconnect import Interconnect

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hnlpu.chip_plan import ChipPlan
+from hnlpu.grid import Tile
 from hnlpu.link_plan import LinkPlan
-from hnlpu.partition import Tile
 from hnlpu.rtl.all_reduce import AllReduce
 from hnlpu.rtl.channels import Channels, channel_bits
 from hnlpu.rtl.fork import Fork

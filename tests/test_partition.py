@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hnlpu.alignment import align
 from hnlpu.codebook import E2M1
 from hnlpu.errors import HnlpuError
+from hnlpu.grid import Grid, Tile, parse_grid
 from hnlpu.model import ModelShape
-from hnlpu.partition import Grid, Part, Partition, Slice, Tile, cut_matrix, parse_grid
+from hnlpu.partition import Part, Partition, Slice, cut_matrix
 from hnlpu.weights import CodedMatrix
 
 MOE = ModelShape("m", "gpt-oss", 1, 64, 32, 4, 2, 16, 64, 4, 2, False, 256, None)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hnlpu.errors import HnlpuError
-from hnlpu.partition import Tile
+from hnlpu.grid import Tile
 from hnlpu.verification.chip_sources import chips_of
 
 __all__ = ["read_boot_image"]

@@ -17,6 +17,7 @@ from typing import Any
 
 from cocotb_tools.runner import get_runner
 
+from hnlpu.cache import cache_folder
 from hnlpu.errors import HnlpuError
 from hnlpu.progress import Progress
 from hnlpu.rtl.grid import GRID
@@ -24,7 +25,7 @@ from hnlpu.tools import find_verilator, simulator_environment
 from hnlpu.verification.array_wrapper import wrapped_array
 from hnlpu.verification.chip_harness import HARNESS
 
-__all__ = ["ChipSources", "build_arrays", "build_chip_simulation", "cache_folder"]
+__all__ = ["ChipSources", "build_arrays", "build_chip_simulation"]
 
 #: Bump where the way a library is built changes.
 _RECIPE = "2"
@@ -50,14 +51,6 @@ class ChipSources:
 
     arrays: Mapping[str, tuple[Path, ...]]
     chip: Mapping[str, str]
-
-
-def cache_folder() -> Path:
-    """Where built arrays are kept: ``$HNLPU_CACHE``, else under the user's cache folder."""
-    own = os.environ.get("HNLPU_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hnlpu"
 
 
 def build_arrays(

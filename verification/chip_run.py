@@ -15,7 +15,7 @@ from typing import Any
 
 from hnlpu.bundle import read_manifest
 from hnlpu.errors import HnlpuError
-from hnlpu.partition import Tile
+from hnlpu.grid import Tile
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.chip_build import ChipSources, build_chip_simulation
 from hnlpu.verification.chip_harness import boot_script, harness_text

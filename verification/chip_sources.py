@@ -5,7 +5,7 @@ from typing import Any
 
 from hnlpu.boot import Window
 from hnlpu.chip_plan import plans_from_manifest
-from hnlpu.partition import Tile
+from hnlpu.grid import Tile
 from hnlpu.rtl.grid import system_netlist
 
 __all__ = ["chips_of", "stalling_sources"]

@@ -8,8 +8,8 @@ from chips import gpt_oss_chip, llama_chip
 from hnlpu.bundle import read_manifest
 from hnlpu.chip_plan import ChipPlan, plans_from_manifest
 from hnlpu.errors import HnlpuError
+from hnlpu.grid import Tile
 from hnlpu.numerics import Numerics
-from hnlpu.partition import Tile
 
 
 @pytest.fixture(scope="module", params=[gpt_oss_chip, llama_chip], ids=["gpt-oss", "llama"])

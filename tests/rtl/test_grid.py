@@ -10,8 +10,8 @@ from hnlpu.bundle import read_manifest
 from hnlpu.chip_plan import plans_from_manifest
 from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.grid import Grid, Tile
 from hnlpu.link_plan import LinkOptions
-from hnlpu.partition import Grid, Tile
 from hnlpu.verification.chip_sources import chips_of
 from hnlpu.verification.readback import readback
 

@@ -6,8 +6,8 @@ import pytest
 from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_checkpoint
 
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.grid import parse_grid
 from hnlpu.link_plan import LinkOptions
-from hnlpu.partition import parse_grid
 from hnlpu.progress import Silent
 from hnlpu.verification.chip import batch_step, check_chip, protocol_steps, sequence_steps
 from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset
