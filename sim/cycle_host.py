@@ -4,7 +4,8 @@ What the host decides depends on what comes first, a request, a sampled token or
 cycle only when one of these is due, and passes over the cycles between. A driver (a generator) says which request
 comes in which cycle, and gets what the chip answers.
 
-Responses are taken at once. Settings other than SEQUENCE, LIMIT, STOP and TEMPERATURE change no cycle.
+Responses are taken at once, and the chip is booted. Settings of the sampler go to the workload, which says which token
+follows; those of boot and counters change no cycle.
 """
 
 from collections import deque
@@ -35,6 +36,7 @@ _IDLE_CHIP = frozenset(
         Register.SEED, Register.BOOT_DATA,
     }
 )  # fmt: skip
+_SAMPLING = frozenset({Register.TEMPERATURE, Register.TOP_K, Register.SEED})
 _IDLE_SEQUENCE = frozenset({Register.LIMIT, Register.STOP})
 
 
@@ -388,8 +390,10 @@ class Host(Block):
             sequence.limit = word
         elif register == Register.STOP:
             sequence.stop = word
-        elif register == Register.TEMPERATURE:
-            self.passage.greedy = word == 0
+        elif register in _SAMPLING:
+            self.workload.setting(Register(register), word)
+            if register == Register.TEMPERATURE:
+                self.passage.greedy = word == 0
         elif register == Register.CONTROL:
             if word & Control.CLEAR_ERROR:
                 self._error = HostError.NONE

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hnlpu.host import Register
+
 __all__ = ["GivenText", "GivenWorkload", "Passage", "Text", "Token", "Workload"]
 
 
@@ -41,6 +43,9 @@ class Workload(Protocol):
     def begin(self) -> Text:
         """The next one."""
 
+    def setting(self, register: Register, word: int) -> None:
+        """A setting of the sampler was written, before the next token enters."""
+
 
 class GivenText:
     """A sequence that is known beforehand."""
@@ -63,6 +68,9 @@ class GivenWorkload:
         if callable(self._texts):
             return self._texts(self._next - 1)
         return GivenText(self._texts[self._next - 1])
+
+    def setting(self, register: Register, word: int) -> None:
+        """Tokens are given: settings change none of them."""
 
 
 @dataclass(slots=True)

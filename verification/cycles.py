@@ -9,11 +9,13 @@ from hnlpu.bundle import read_manifest
 from hnlpu.chip import Chip
 from hnlpu.chip_loading import chip_from_bundle
 from hnlpu.chip_plan import plan_from_manifest
+from hnlpu.host import Register
 from hnlpu.sim.chip import ChipTwin
 from hnlpu.sim.cycle_chip import MODELS, ChipCycles, build, chip_layout
-from hnlpu.sim.cycle_tokens import GivenWorkload, Token
+from hnlpu.sim.cycle_tokens import Text, Token
 from hnlpu.sim.fixed_point import Integers
 from hnlpu.sim.network import Block
+from hnlpu.sim.sampler import Sampler
 from hnlpu.verification.chip_harness import boot_script
 from hnlpu.verification.chip_run import Run, Step
 from hnlpu.verification.cycle_bench import bench_driver, first_cycle
@@ -21,9 +23,9 @@ from hnlpu.verification.cycle_bench import bench_driver, first_cycle
 __all__ = [
     "CycleComparison",
     "CycleDifference",
+    "TwinWorkload",
     "compare_cycles",
     "predict_cycles",
-    "twin_workload",
 ]
 
 
@@ -66,25 +68,46 @@ class CycleComparison:
     differences: list[CycleDifference]
 
 
-class _TwinText:
-    """A sequence of which the twin says what each token chooses, and which token follows."""
+class TwinWorkload:
+    """Sequences as the twin computes them, each from nothing.
+
+    Parameters
+    ----------
+    chip : Chip
+    context : int
+        Positions of the chip.
+    """
 
     def __init__(self, chip: Chip, context: int) -> None:
+        self._chip, self._context = chip, context
+        # One for all sequences, as in the chip: tokens are taken in the order in which they enter.
+        self._sampler = Sampler(chip.numerics, temperature=0, top_k=0, seed=1)
+
+    def begin(self) -> Text:
+        """The next sequence."""
+        return _TwinText(self._chip, self._context, self._sampler)
+
+    def setting(self, register: Register, word: int) -> None:
+        """The sampler is told so."""
+        if register == Register.SEED:
+            self._sampler.state = word or 1
+        else:
+            setattr(self._sampler, register.name.lower(), word)
+
+
+class _TwinText:
+    def __init__(self, chip: Chip, context: int, sampler: Sampler) -> None:
         self._traced: dict[str, Integers] = {}
         self._twin = ChipTwin(chip, context=context, trace=self._traced.__setitem__)
         self._n_layers = len(chip.layers) if chip.shape.is_moe else 0
+        self._sampler = sampler
 
     def take(self, token: int) -> Token:
         logits = self._twin.forward([[token]])[0, 0]
         chosen = tuple(
             tuple(self._traced[f"layer_{i}.chosen"][0, 0].tolist()) for i in range(self._n_layers)
         )
-        return Token(chosen, int(logits.argmax()))
-
-
-def twin_workload(chip: Chip, context: int) -> GivenWorkload:
-    """Sequences as the twin computes them, each from nothing; every token that is sampled is the likeliest."""
-    return GivenWorkload(lambda _: _TwinText(chip, context))
+        return Token(chosen, self._sampler(logits))
 
 
 def predict_cycles(
@@ -109,7 +132,7 @@ def predict_cycles(
     plan = plan_from_manifest(manifest)
     begin = first_cycle(len(boot_script((bundle / "boot" / "image.hex").read_text())))
     model = build(chip_layout(plan), stalls=stalls, models=models)
-    workload = twin_workload(chip_from_bundle(bundle), plan.context)
+    workload = TwinWorkload(chip_from_bundle(bundle), plan.context)
     model.run(bench_driver(steps, begin), workload, begin)
     return model
 
