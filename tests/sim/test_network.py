@@ -1,40 +1,12 @@
 """The kernel of the model of cycles: pipelines calculated by hand, decisions in time, deadlocks by name."""
 
 import pytest
+from flows import Sink, Source
 
 from hnlpu.errors import HnlpuError
 from hnlpu.sim.cycle_streams import Adder, Fifo, Fork
 from hnlpu.sim.cycle_tokens import Passage
 from hnlpu.sim.network import At, Block, Network
-
-
-class Source(Block):
-    """Offers beats from given cycles on, each as soon as the one before has moved."""
-
-    must_finish = True
-
-    def __init__(self, name, cycles):
-        super().__init__(name)
-        self.cycles = cycles
-
-    def process(self):
-        (y,) = self.outputs.values()
-        for cycle in self.cycles:
-            if y.give(max(cycle, y.moved[-1] + 1 if y.moved else 0)) < 0:
-                yield y.gone
-
-
-class Sink(Block):
-    """Is ready for each beat from a given cycle on."""
-
-    def __init__(self, name, cycles):
-        super().__init__(name)
-        self.cycles = cycles
-
-    def process(self):
-        for cycle in self.cycles:
-            self.inputs["x"].take(cycle)
-        yield from ()
 
 
 class Together(Block):
@@ -89,7 +61,9 @@ def test_time_is_passed_over():
 
 def test_fifo_of_two():
     network, (x, y) = chain(
-        Source("source", [0, 1, 2, 3]), Fifo("fifo", Passage(), depth=2), Sink("sink", [10, 0, 0, 20])
+        Source("source", [0, 1, 2, 3]),
+        Fifo("fifo", Passage(), depth=2),
+        Sink("sink", [10, 0, 0, 20]),
     )
     network.run()
     # Two are taken at once, the third in the cycle after the first has left.
@@ -108,8 +82,9 @@ def test_a_pause_lets_a_beat_wait_and_then_stays_on_offer():
 def skip_around(depth):
     """A fork whose copies meet again: one of them waits for three beats, the other must wait in a FIFO."""
     network, passage = Network(), Passage()
-    source, fork = network.add(Source("source", [0, 1, 2])), network.add(
-        Fork("fork", passage, n_outputs=2)
+    source, fork = (
+        network.add(Source("source", [0, 1, 2])),
+        network.add(Fork("fork", passage, n_outputs=2)),
     )
     long, fifo = network.add(Together("long", 3)), network.add(Fifo("skip", passage, depth=depth))
     adder, sink = network.add(Adder("adder", passage)), network.add(Sink("sink", [0, 0, 8]))

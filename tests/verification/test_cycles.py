@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 
 import numpy as np
 import pytest
@@ -25,9 +26,10 @@ NO_PAUSES = {"kind": "stall", "on": 0}
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """Arrays of this module's chips are compiled once, or taken from the caller's cache."""
+    """Where compiled arrays and chips are kept: the caller's cache, if it is named, else one of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HNLPU_CACHE", str(tmp_path_factory.mktemp("cache")))
+        if "HNLPU_CACHE" not in os.environ:
+            patch.setenv("HNLPU_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
