@@ -20,6 +20,7 @@ from hnlpu.sim.stall import Noise
 __all__ = ["Driver", "Host", "Look", "Pausing", "Reply", "Request", "Until"]
 
 _NONE = 1 << 62
+_REGISTERS = frozenset(int(register) for register in Register)
 _LAST = 1 << 31
 #: Read only, and written only while a sequence or the chip does nothing.
 _READ_ONLY = frozenset(
@@ -331,7 +332,7 @@ class Host(Block):
     def _refusal(self, request: Request) -> HostError:
         sequence, word = self._sequences[self._chosen], request.word
         register = request.register
-        if register not in Register._value2member_map_:
+        if register not in _REGISTERS:
             return HostError.REGISTER
         if register in (_WRITE_ONLY if word is None else _READ_ONLY):
             return HostError.REGISTER

@@ -9,13 +9,13 @@ import pytest
 from chips import gpt_oss_chip, llama_chip
 
 from hnlpu.generator import GenerateOptions, generate
-from hnlpu.host import Register
+from hnlpu.host import LAST, Register
 from hnlpu.sim.cycle_arrays import Array
 from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.sim.cycle_host import Host
 from hnlpu.sim.cycle_vectors import Norm
 from hnlpu.verification.chip import batch_step, protocol_steps, sequence_steps
-from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, write
+from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, wait, write
 from hnlpu.verification.cycles import compare_cycles, predict_cycles
 
 pytestmark = pytest.mark.cosim
@@ -93,6 +93,25 @@ def test_sampling_with_a_temperature(dense):
         write(Register.TOP_K, 5), write(Register.SEED, 77), prompt([2, 7], 9), idle(),
     ]  # fmt: skip
     assert is_exact(dense, steps)
+
+
+def test_a_stop_token_and_a_host_that_reads_late(dense):
+    begin = [reset(), write(Register.LIMIT, 8), write(Register.PROMPT, 3 | LAST)]
+    # Two tokens wait to be read, the third is held until one is.
+    late = [*begin, wait(30_000), {"kind": "tokens", "count": 8}, idle()]
+    tokens = predict_cycles(dense.bundle, late, stalls=True).passage.tokens
+    assert is_exact(dense, late)
+    last = tokens[4].sampled
+    n = 1 + [token.sampled for token in tokens].index(last)
+    stop = [
+        reset(),
+        write(Register.STOP, LAST | last),
+        *begin,
+        {"kind": "tokens", "count": 8},
+        idle(),
+    ]
+    assert len(predict_cycles(dense.bundle, stop, stalls=True).passage.tokens) == n
+    assert is_exact(dense, stop)
 
 
 class _SlowNorm(Norm):
