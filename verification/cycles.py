@@ -151,7 +151,7 @@ def compare_cycles(run: Run, expected: Mapping[str, "array[int]"]) -> CycleCompa
         if beats:
             i = wrong[0] if wrong else common
             found.append(CycleDifference(name, beats, i, _at(model, i), _at(cycles, i)))
-    found.sort(key=lambda d: min(c for c in (d.expected, d.got) if c is not None))
+    found.sort(key=lambda d: (min(c for c in (d.expected, d.got) if c is not None), d.first))
     return CycleComparison(len(got), sum(map(len, got.values())), found)
 
 
