@@ -8,17 +8,17 @@ from hnlpu.generator import GenerateOptions, generate
 from hnlpu.numerics import Numerics
 
 
-def gpt_oss_chip(folder: Path, context: int = 12) -> Path:
+def gpt_oss_chip(folder: Path, context: int = 12, sequences: int = 1) -> Path:
     """A bundle of a gpt-oss checkpoint: sinks, a window of 4, three experts of which two are taken."""
     source = write_checkpoint(folder / "gpt-oss", GPT_OSS, gpt_oss_tensors(GPT_OSS))
-    generate(source, folder / "bundle", GenerateOptions(context=context))
+    generate(source, folder / "bundle", GenerateOptions(context=context, sequences=sequences))
     return folder / "bundle"
 
 
-def llama_chip(folder: Path, context: int = 12) -> Path:
+def llama_chip(folder: Path, context: int = 12, sequences: int = 1) -> Path:
     """A bundle of a Llama checkpoint: row scales, 34 inner values, wider inputs before one array."""
     source = write_checkpoint(folder / "llama", LLAMA, llama_tensors(LLAMA))
     numerics = Numerics(activation_overrides=(("down", 9),), kv_bits=7)
-    options = GenerateOptions("int4", context=context, numerics=numerics)
+    options = GenerateOptions("int4", context=context, numerics=numerics, sequences=sequences)
     generate(source, folder / "bundle", options)
     return folder / "bundle"

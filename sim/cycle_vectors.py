@@ -1,0 +1,92 @@
+"""Cycles of the blocks that must see a vector before they give any of it: norm, quantizer, rotary embedding.
+
+A stored vector is read element by element while the next one is written behind it, each into a place a cycle after it
+was read. An element is read when the one before it is out of the register at the output.
+"""
+
+from hnlpu.sim.cycle_tokens import Passage
+from hnlpu.sim.network import Block, Process
+
+__all__ = ["Norm", "Quantizer", "Rope"]
+
+
+class _Replay(Block):
+    """Vectors, or blocks of them, of ``length`` elements.
+
+    Attributes
+    ----------
+    thinks : int
+        Cycles from the last element taken to the first one read.
+    """
+
+    thinks: int
+
+    def __init__(self, name: str, passage: Passage, *, length: int) -> None:
+        super().__init__(name)
+        self.length = length
+
+    def process(self) -> Process:
+        x, y = self.inputs["x"], self.outputs["y"]
+        for _ in range(self.length):
+            x.take(0)
+        gone = beats = 0
+        while True:
+            beats += self.length
+            if len(x.moved) < beats:
+                x.need = beats
+                yield x.came
+            read = x.moved[beats - 1] + self.thinks - 1
+            for _ in range(self.length):
+                read = max(read + 1, gone)
+                x.take(read + 1)
+                gone = y.give(read + 1)
+                if gone < 0:
+                    yield y.gone
+                    gone = y.moved[-1]
+
+
+class Norm(_Replay):
+    """Leading zeros, table, square, product and root of the sum of squares follow one another."""
+
+    thinks = 5
+
+
+class Quantizer(_Replay):
+    """The shift follows from the last element; ``length`` is that of a block."""
+
+    thinks = 2
+
+
+class Rope(Block):
+    """Heads of ``head_dim``: the second half turns with the first one, whose places keep what is given after it."""
+
+    def __init__(self, name: str, passage: Passage, *, head_dim: int) -> None:
+        super().__init__(name)
+        self.half = head_dim // 2
+
+    def process(self) -> Process:
+        x, y = self.inputs["x"], self.outputs["y"]
+        for _ in range(self.half):
+            x.take(0)
+        gone, beats = 0, self.half
+        while True:
+            cycle = 0
+            for _ in range(self.half):
+                x.take(gone)
+                beats += 1
+                if len(x.moved) < beats:
+                    x.need = beats
+                    yield x.came
+                cycle = x.moved[beats - 1]
+                gone = y.give(cycle + 1)
+                if gone < 0:
+                    yield y.gone
+                    gone = y.moved[-1]
+            for _ in range(self.half):
+                cycle = max(cycle + 1, gone)
+                x.take(cycle)
+                gone = y.give(cycle + 1)
+                if gone < 0:
+                    yield y.gone
+                    gone = y.moved[-1]
+            beats += self.half
