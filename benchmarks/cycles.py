@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hnlpu.bundle import read_manifest
-from hnlpu.chip_plan import ChipPlan, plan_from_manifest
+from hnlpu.chip_plan import ChipPlan, plans_from_manifest
 from hnlpu.sim.cycle_chip import build, chip_layout
 from hnlpu.sim.cycle_tokens import GivenText, GivenWorkload, Token
 from hnlpu.verification.chip import batch_step
@@ -48,7 +48,7 @@ def main() -> None:
     """Print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
-    plan = plan_from_manifest(read_manifest(parser.parse_args().bundle))
+    plan = next(iter(plans_from_manifest(read_manifest(parser.parse_args().bundle)).values()))
     for pauses in (False, True):
         print(_measure(plan, pauses=pauses))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hnlpu.bundle import read_manifest
 from hnlpu.chip import Chip
 from hnlpu.chip_loading import chip_from_bundle
-from hnlpu.chip_plan import plan_from_manifest
+from hnlpu.chip_plan import plans_from_manifest
 from hnlpu.host import Register
 from hnlpu.sim.chip import ChipTwin
 from hnlpu.sim.cycle_chip import MODELS, ChipCycles, build, chip_layout
@@ -129,7 +129,7 @@ def predict_cycles(
     models : mapping of kind to model
     """
     manifest = read_manifest(bundle)
-    plan = plan_from_manifest(manifest)
+    plan = next(iter(plans_from_manifest(manifest).values()))
     begin = first_cycle(len(boot_script((bundle / "boot" / "image.hex").read_text())))
     model = build(chip_layout(plan), stalls=stalls, models=models)
     workload = TwinWorkload(chip_from_bundle(bundle), plan.context)
