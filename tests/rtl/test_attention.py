@@ -287,8 +287,11 @@ class Column(Component):
         return m
 
 
-@pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
-@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize(
+    ("rows", "stall"),
+    [(2, STALLS["no-stall"]), (2, STALLS["stalls"]), (4, STALLS["long-stalls"])],
+    ids=["2", "2-stalls", "4-long-stalls"],
+)
 @pytest.mark.parametrize(
     "case",
     [

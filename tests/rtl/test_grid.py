@@ -21,7 +21,7 @@ GRIDS = {
 }
 
 
-@pytest.fixture(scope="module", params=GRIDS)
+@pytest.fixture(scope="module", params=["experts", pytest.param("dense", marks=pytest.mark.slow)])
 def bundle(request, tmp_path_factory):
     """Both have slices that are padded: 3 experts on 2 chips, vectors of 12 and 34 in slices of 8 and 24."""
     config, tensors, grid, fmt = GRIDS[request.param]

@@ -18,7 +18,7 @@ from hnlpu.verification.chip import batch_step, protocol_steps, sequence_steps
 from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, wait, write
 from hnlpu.verification.cycles import compare_cycles, predict_cycles
 
-pytestmark = pytest.mark.cosim
+pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
 PAUSES = {"kind": "stall", "on": 1}
 NO_PAUSES = {"kind": "stall", "on": 0}
