@@ -13,17 +13,21 @@ from dataclasses import dataclass
 from hnlpu.boot import Window
 from hnlpu.chip_plan import ChipPlan
 from hnlpu.grid import Tile
+from hnlpu.link_plan import LinkPlan
 from hnlpu.rtl.chip import chip_netlist
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.rtl.interconnect import Interconnect
 from hnlpu.rtl.netlist import Netlist
+from hnlpu.rtl.stall import Glitch
 from hnlpu.rtl.structure import Instance, Port, Structure, concat
 from hnlpu.rtl.wire import Wire
 
-__all__ = ["GRID", "SystemNetlist", "system_netlist"]
+__all__ = ["GLITCH", "GRID", "SystemNetlist", "system_netlist"]
 
 #: Module name of several chips.
 GRID = "hn_grid"
+#: End of the name of a block that makes errors on a wire.
+GLITCH = "_glitch"
 _SHARED = ("clk", "rst", "stall")
 
 
@@ -38,6 +42,8 @@ class SystemNetlist:
         Module name of the whole: the chip's own, or ``GRID``.
     library : Library
     plans, links : dict by Tile
+    stalls : bool
+        While port ``stall`` is high every stream pauses, and bits on links with CRC are inverted.
     """
 
     chips: Mapping[Tile, Netlist]
@@ -45,6 +51,7 @@ class SystemNetlist:
     library: Library
     plans: Mapping[Tile, ChipPlan]
     links: Mapping[Tile, Interconnect]
+    stalls: bool = False
 
     def modules(self) -> Iterator[tuple[str, Iterator[str]]]:
         """``(module name, pieces of Verilog)`` of everything but the arrays, top first."""
@@ -104,10 +111,23 @@ class SystemNetlist:
                         "forward_y": f"{to}_{tile}_from__forward",
                         "reverse_x": f"{to}_{tile}_from__reverse",
                         "reverse_y": f"{tile}_{to}_to__reverse",
-                        "forward_flip": f"{link.forward_bits}'d0",
-                        "reverse_flip": f"{link.reverse_bits}'d0",
+                        "forward_flip": self._flips(
+                            net, f"{tile}_{to}_forward", link, link.forward_bits
+                        ),
+                        "reverse_flip": self._flips(
+                            net, f"{tile}_{to}_reverse", link, link.reverse_bits
+                        ),
                     }
                 )
+
+    def _flips(self, net: Netlist, name: str, link: LinkPlan, n_bits: int) -> str:
+        """Errors of a wire: none, or random ones where the link repairs them and streams pause."""
+        if not (link.crc and self.stalls):
+            return f"{n_bits}'d0"
+        glitch = net.add(f"{name}{GLITCH}", Glitch, n_bits, len(net.blocks))
+        glitch.pins["enable"] = "stall"
+        net.output(glitch, "count")
+        return net.output(glitch, "flip")
 
 
 def _is_link(port: Port) -> bool:
@@ -128,11 +148,11 @@ def system_netlist(
     windows : mapping of Tile to windows
         The boot map (``hnlpu.boot``); only addresses matter.
     stalls : bool
-        Every stream pauses while port ``stall`` is high.
+        See :class:`SystemNetlist`.
     """
     library = Library()
     chips, links = {}, {}
     for tile, plan in plans.items():
         chips[tile], links[tile] = chip_netlist(plan, windows[tile], library, stalls=stalls)
     top = GRID if len(plans) > 1 else plans[Tile()].name
-    return SystemNetlist(chips, top, library, plans, links)
+    return SystemNetlist(chips, top, library, plans, links, stalls)

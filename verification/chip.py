@@ -287,6 +287,7 @@ def check_chip(
         "wrong_tokens": wrong_tokens,
         "protocol": protocol,
         "protocol_failures": sum(not check["ok"] for check in protocol),
+        "link_errors": run.glitches(),
         "cycles": run.cycles,
         "cycles_per_s": round(run.cycles / max(run.seconds, 0.1)),
         "build": simulation.built,

@@ -4,7 +4,7 @@
 
 Requests of ``+script`` are played after reset; then the bench has the host port. With ``tracing[0]`` the tokens and logits,
 with ``tracing[1]`` every beat of every stream goes to the file of ``+trace``: cycle, number of the stream, payload. A
-pulse on ``report`` writes which streams wait.
+pulse on ``report`` writes which streams wait, and how many errors links had.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,12 @@ def _write(register: Register, word: int) -> str:
 
 
 def harness_text(
-    top: str, streams: Sequence[dict[str, Any]], n_requests: int, *, stalls: bool
+    top: str,
+    streams: Sequence[dict[str, Any]],
+    n_requests: int,
+    *,
+    stalls: bool,
+    glitches: Sequence[str] = (),
 ) -> str:
     """Verilog of the harness.
 
@@ -58,8 +63,14 @@ def harness_text(
         Lines of the script.
     stalls : bool
         The chip has a port ``stall``.
+    glitches : sequence of str
+        Blocks of ``top`` that count the errors they make.
     """
-    traced, waiting = [], []
+    traced = []
+    waiting = [
+        f'    if (report) $fwrite(file, "# {name} made %0d\\n", chip.{name}__count);\n'
+        for name in glitches
+    ]
     for i, stream in enumerate(streams):
         name, path = stream["name"], stream["path"]
         on = "|tracing" if name in TRACED else "tracing[1]"

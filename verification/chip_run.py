@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from hnlpu.bundle import read_manifest
 from hnlpu.errors import HnlpuError
 from hnlpu.grid import Tile
 from hnlpu.progress import Progress, Silent
+from hnlpu.rtl.grid import GLITCH, GRID
 from hnlpu.verification.chip_build import ChipSources, build_chip_simulation
 from hnlpu.verification.chip_harness import boot_script, harness_text
 from hnlpu.verification.chip_sources import chips_of, stalling_sources
@@ -35,6 +37,8 @@ __all__ = [
     "wait",
     "write",
 ]
+
+_GLITCHES = re.compile(rf"^  hn_glitch_\w+ (\w+{GLITCH}) \($", re.MULTILINE)
 
 #: A step of the bench, as JSON: ``kind`` and its values.
 Step = dict[str, Any]
@@ -139,7 +143,17 @@ class Run:
     def waiting(self) -> list[str]:
         """Streams whose beat waited when the bench asked last."""
         with self.trace.open() as file:
-            return [line.split()[1] for line in file if line.startswith("#")]
+            return [line.split()[1] for line in file if line.endswith("waits\n")]
+
+    def glitches(self) -> int:
+        """Bits that were inverted on links, as the bench asked last."""
+        last: dict[str, int] = {}
+        with self.trace.open() as file:
+            for line in file:
+                if line.startswith("#") and " made " in line:
+                    _, name, _, count = line.split()
+                    last[name] = int(count)
+        return sum(last.values())
 
 
 class ChipSimulation:
@@ -214,8 +228,9 @@ class ChipSimulation:
             chip |= stalling_sources(manifest, self.chip)
         chip |= replace
         chip["harness.sv"] = harness_text(
-            manifest["chip"]["top"], self._entries, len(self._script), stalls=stalls
-        )
+            manifest["chip"]["top"], self._entries, len(self._script), stalls=stalls,
+            glitches=_GLITCHES.findall(chip.get(f"{GRID}.v", "")),
+        )  # fmt: skip
         return ChipSources(arrays, chip)
 
     def run(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_checkpoint
 
+from hnlpu.bundle import read_manifest
 from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import parse_grid
 from hnlpu.link_plan import LinkOptions
@@ -67,6 +68,8 @@ def test_sixteen_sequences_equal_each_alone(system):
     assert result["first_mismatch"] is None
     assert result["sequences"] >= 16 + 3
     assert result["vectors"] == result["tokens"] > 60
+    if read_manifest(simulation.bundle)["chip"]["link"]["crc"]:
+        assert result["link_errors"] > 1000
 
 
 def test_a_wrong_constant_on_another_chip_is_found(system):
