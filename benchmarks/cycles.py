@@ -19,7 +19,8 @@ from hnlpu.verification.chip import batch_step
 from hnlpu.verification.cycle_bench import bench_driver
 
 
-def _workload(plan: ChipPlan) -> GivenWorkload:
+def workload(plan: ChipPlan) -> GivenWorkload:
+    """Experts at random for every token."""
     shape, rng = plan.shape, np.random.default_rng(0)
     layers = range(shape.n_layers if shape.is_moe else 0)
 
@@ -35,7 +36,7 @@ def _measure(plan: ChipPlan, *, pauses: bool) -> str:
     jobs = batch_step(plan.shape.vocab, plan.context, 16 * plan.sequences, 14, seed=0)
     steps = [{"kind": "stall", "on": pauses}, jobs]
     started = time.process_time()
-    chip.run(bench_driver(steps, 0), _workload(plan))
+    chip.run(bench_driver(steps, 0), workload(plan))
     seconds = time.process_time() - started
     beats, tokens, cycles = chip.network.beats(), len(chip.passage.tokens), chip.network.latest()
     return (

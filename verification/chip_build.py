@@ -227,8 +227,11 @@ def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: 
         (work / name).write_text(text)
     control = work / "control.vlt"
     text = f'`verilator_config\npublic_flat_rw -module "{HARNESS}" -var "*"\n'
-    if f"{GRID}.v" in chip:  # many chips share the code of their blocks, and compile as one
+    options: list[str] = []
+    if f"{GRID}.v" in chip:
+        # Chips share the code of their blocks, which is hundreds of small files.
         text += 'no_inline -module "hn_*"\n'
+        options = ["--output-groups", str(2 * (os.cpu_count() or 1))]
     control.write_text(text)
     wrappers = [folder / f"{module}.sv" for module, folder in libraries.items()]
     archives = [str(folder / f"lib{module}.a") for module, folder in libraries.items()]
@@ -240,7 +243,7 @@ def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: 
             sources=[control, *(work / name for name in chip), *wrappers],
             hdl_toplevel=HARNESS,
             build_dir=work / "obj",
-            build_args=["--no-public-flat-rw", "-fno-dfg", "-Wno-fatal", *archives],
+            build_args=["--no-public-flat-rw", "-fno-dfg", "-Wno-fatal", *options, *archives],
             log_file=work / "log.txt",
         )
         done = Path(tempfile.mkdtemp(prefix=".done-", dir=target.parent))
