@@ -14,10 +14,20 @@ from hnlpu.model import ModelShape, model_from_dict
 from hnlpu.numerics import Numerics
 from hnlpu.partition import Partition
 
-__all__ = ["MAX_CONTEXT", "SAMPLER_SLOTS", "ArrayPlace", "ChipPlan", "plans_from_manifest"]
+__all__ = [
+    "HALF_TOKENS",
+    "MAX_CONTEXT",
+    "SAMPLER_SLOTS",
+    "ArrayPlace",
+    "ChipPlan",
+    "plans_from_manifest",
+]
 
 #: Positions of the KV cache where nothing is said; larger ones belong into external memory.
 MAX_CONTEXT = 4096
+#: Tokens that each half of a layer holds, at least: what goes around it has room for as many. So a layer has
+#: the six places of the HNLPU paper's pipeline (Figure 11).
+HALF_TOKENS = 3
 #: Largest top-k of the sampler.
 SAMPLER_SLOTS = 8
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from hnlpu.boot import Window
 from hnlpu.chip import norm_epsilon
-from hnlpu.chip_plan import ArrayPlace, ChipPlan
+from hnlpu.chip_plan import HALF_TOKENS, ArrayPlace, ChipPlan
 from hnlpu.grid import Tile
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.partition import Partition, Slice
@@ -341,7 +341,7 @@ class _Builder:
         n_bits = stream_bits(source, port)
         fork = net.add(f"{stem}_fork", Fork, n_bits, 2)
         net.join(source, port, fork, "x", stream)
-        fifo = net.add(f"{stem}_skip", Fifo, n_bits, shape.hidden)
+        fifo = net.add(f"{stem}_skip", Fifo, n_bits, HALF_TOKENS * shape.hidden)
         net.join(fork, "y_1", fifo, "x", f"{stem}_skip_in")
         adder = net.add(f"{stem}_residual", Residual, n.residual_bits, self.plan.position_bits)
         net.join(fifo, "y", adder, "x", f"{stem}_skip_out")
@@ -516,7 +516,7 @@ class _Builder:
                 )
                 net.join(routes, from_, own_routes, "x", f"{name}_all")
                 source, from_ = own_routes, "y"
-            fifo = net.add(name, Fifo, stream_bits(source, from_), k)
+            fifo = net.add(name, Fifo, stream_bits(source, from_), HALF_TOKENS * k)
             net.join(source, from_, fifo, "x", f"{name}_in")
             net.join(fifo, "y", target, port, f"{name}_out", first=0)
 
