@@ -4,7 +4,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hnlpu.errors import HnlpuError
-from hnlpu.rtl.stall import Noise
+from hnlpu.rtl.stall import Glitch, Noise
 from hnlpu.sim.stall import Noise as Twin
 
 
@@ -41,3 +41,27 @@ def test_pauses_after_the_fact_are_refused():
     assert stream(60) >= 60
     with pytest.raises(HnlpuError, match="while beats are on their way"):
         twin.switch(60, False)
+
+
+def test_glitches_flip_one_bit_now_and_then_and_count():
+    dut = Glitch(13, 5)
+    flips, counts = [], []
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+
+    async def bench(ctx):
+        for cycle in range(6000):
+            ctx.set(dut.enable, cycle >= 1000)
+            await ctx.delay(0)
+            flips.append(ctx.get(dut.flip))
+            counts.append(ctx.get(dut.count))
+            await ctx.tick()
+
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert not any(flips[:1000])
+    assert {bin(flip).count("1") for flip in flips} == {0, 1}
+    assert {flip.bit_length() - 1 for flip in flips if flip} == set(range(13))
+    made = sum(flip != 0 for flip in flips[:-1])
+    assert counts[-1] == made
+    assert 5000 / 64 / 2 < made < 5000 / 64 * 1.3  # 3 of 16 draws are no wire
