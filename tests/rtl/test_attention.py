@@ -14,7 +14,7 @@ from hnlpu.rtl.all_reduce import AllReduce
 from hnlpu.rtl.attention import HEAD_CYCLES, Attention
 from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.hierarchy import Library
-from hnlpu.rtl.kv_cache import largest_exponent
+from hnlpu.widths import largest_exponent
 from hnlpu.sim.attention import AttentionParameters, attention
 from hnlpu.sim.fixed_point import Saturation
 from hnlpu.sim.quantizer import quantize
