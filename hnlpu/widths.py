@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from hnlpu.numerics import Numerics
 from hnlpu.tables import EXP_BITS
 
-__all__ = ["blend_bits", "channel_bits", "index_bits", "largest_exponent", "sum_bits", "vector_bits"]
+__all__ = [
+    "blend_bits",
+    "channel_bits",
+    "index_bits",
+    "largest_exponent",
+    "sum_bits",
+    "vector_bits",
+]
 
 
 def largest_exponent(numerics: Numerics) -> int:

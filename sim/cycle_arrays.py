@@ -8,7 +8,7 @@ from collections import deque
 
 from hnlpu.base import ArrayPlan
 from hnlpu.sim.cycle_tokens import Passage
-from hnlpu.sim.network import Block, Process
+from hnlpu.sim.network import At, Block, Process
 
 __all__ = ["Array", "Drain", "Feed", "Unload"]
 
@@ -93,6 +93,9 @@ class Array(Block):
         self.ended_after = self.counts - 1 + held
         self.result_after = self.ended_after + plan.n_cuts
         self.overlap = int(held)  # a vector may begin in the last cycle of the one before
+        self.ahead = (
+            held or plan.n_cuts > 0
+        )  # ... and be taken before the result of that one is there
 
     def process(self) -> Process:
         x, y = self.inputs["x"], self.outputs["y"]
@@ -107,18 +110,28 @@ class Array(Block):
                     cycle += end - begin
             return cycle + n
 
-        ended = -1
+        ended = result = -1
         while True:
-            if x.offered < 0:
-                yield x.offering
+            while y.offered >= 0 or x.offered < 0:
+                if y.offered >= 0 and x.offered >= 0:
+                    begin = later(max(x.offered, ended + 1 - self.overlap), 0)
+                    if begin + self.taken_after < result:
+                        break  # it is taken before the array stands still
+                if y.offered < 0:
+                    yield x.offering
+                    continue
+                yield y.gone if x.offered >= 0 or not self.ahead else At(None, [y.gone, x.offering])
+                if y.offered < 0:
+                    pauses.append((result, y.moved[-1]))
             begin = later(max(x.offered, ended + 1 - self.overlap), 0)
             x.take(later(begin, self.taken_after))
-            ended = later(begin, self.ended_after)
-            result = later(begin, self.result_after) + 1
-            y.give(result)
             if y.offered >= 0:
                 yield y.gone
-            pauses.append((result, y.moved[-1]))
+                pauses.append((result, y.moved[-1]))
+            ended = later(begin, self.ended_after)
+            result = later(begin, self.result_after) + 1
+            if y.give(result) >= 0:
+                pauses.append((result, y.moved[-1]))
 
 
 class Drain(Block):

@@ -49,12 +49,15 @@ class Channels(Block):
         credits_ = [deque([0] * self.depth) for _ in inputs]
         owed = [deque[int]() for _ in freed]
         seen, returned = 0, [0] * self.n_in
+        # All offers up to a decision are known in it, and all beats before.
+        decided, waited = -1, [False] * self.n_out
         out_turn = back_turn = -1
         for channel in (rx, *freed):
             channel.take(0)
         while True:
             while seen < len(rx.moved):
                 cycle = rx.moved[seen]
+                assert cycle >= decided, self.name
                 carried, back = far_end.sent[seen]
                 if carried >= 0:
                     stores[carried].give(cycle)
@@ -65,8 +68,11 @@ class Channels(Block):
             for i, channel in enumerate(freed):
                 while returned[i] < len(channel.moved):
                     owed[i].append(channel.moved[returned[i]] + 1)
+                    assert owed[i][-1] > decided, self.name
                     returned[i] += 1
                     channel.take(0)
+            for x, before in zip(inputs, waited, strict=True):
+                assert before or not 0 <= x.offered <= decided, x.name
             rx.need = seen + 1
             waits = [rx.came]
             for i, channel in enumerate(freed):
@@ -89,11 +95,12 @@ class Channels(Block):
             yield decision
             if not decision.reached:
                 continue
-            cycle = decision.cycle or 0
+            cycle = decided = decision.cycle or 0
+            waited = [x.offered >= 0 for x in inputs]
             out, back = _in_turn(there, cycle, out_turn), _in_turn(back_there, cycle, back_turn)
             self.sent.append((out, back))
             if out >= 0:
-                out_turn = out
+                out_turn, waited[out] = out, False
                 credits_[out].popleft()
                 inputs[out].take(cycle)
             if back >= 0:

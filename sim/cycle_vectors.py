@@ -47,7 +47,6 @@ class _Replay(Block):
                     yield y.gone
                     gone = y.moved[-1]
 
-
     def _agreed(self, seen: int) -> Generator[Wait | At, None, int]:
         """A vector is complete in ``seen``; when all that its results depend on is."""
         yield from ()
