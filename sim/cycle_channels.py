@@ -97,7 +97,8 @@ class Channels(Block):
                 continue
             cycle = decided = decision.cycle or 0
             waited = [x.offered >= 0 for x in inputs]
-            out, back = _in_turn(there, cycle, out_turn), _in_turn(back_there, cycle, back_turn)
+            out = self._in_turn(there, cycle, out_turn)
+            back = self._in_turn(back_there, cycle, back_turn)
             self.sent.append((out, back))
             if out >= 0:
                 out_turn, waited[out] = out, False
@@ -108,11 +109,10 @@ class Channels(Block):
                 owed[back].popleft()
             tx.give(cycle + 1)
 
-
-def _in_turn(there: Sequence[int | None], cycle: int, turn: int) -> int:
-    """The first after ``turn`` that is there in ``cycle``, else the first of all; -1 if none is."""
-    waiting = [i for i, since in enumerate(there) if since is not None and since <= cycle]
-    return next((i for i in waiting if i > turn), waiting[0] if waiting else -1)
+    def _in_turn(self, there: Sequence[int | None], cycle: int, turn: int) -> int:
+        """The first after ``turn`` that is there in ``cycle``, else the first of all; -1 if none is."""
+        waiting = [i for i, since in enumerate(there) if since is not None and since <= cycle]
+        return next((i for i in waiting if i > turn), waiting[0] if waiting else -1)
 
 
 class Store(Block):
