@@ -52,7 +52,7 @@ class Channels(Block):
         # All offers up to a decision are known in it, and all beats before.
         decided, waited = -1, [False] * self.n_out
         out_turn = back_turn = -1
-        for channel in (rx, *freed):
+        for channel in (rx, *freed * self.depth):
             channel.take(0)
         while True:
             while seen < len(rx.moved):
@@ -116,15 +116,17 @@ class Channels(Block):
 
 
 class Store(Block):
-    """Beats of one channel that have come, in the cycle after at the earliest; says when each has gone."""
+    """Up to ``depth`` beats of one channel that have come, in the cycle after at the earliest; says when each has gone."""
 
-    def __init__(self, name: str, passage: Passage) -> None:
+    def __init__(self, name: str, passage: Passage, *, depth: int) -> None:
         super().__init__(name)
+        self.depth = depth
 
     def process(self) -> Process:
         x, y, freed = self.inputs["x"], self.outputs["y"], self.outputs["freed"]
         gone, beats = -1, 0
-        x.take(0)
+        for _ in range(self.depth):
+            x.take(0)
         while True:
             beats += 1
             if len(x.moved) < beats:

@@ -150,7 +150,7 @@ class Interconnect:
         for i, each in enumerate(outgoing):
             net.join(each.block, each.port, channels, f"x_{i}", f"{each.name}_to_{tile}")
         for i, each in enumerate(incoming):
-            store = net.add("store", f"{tile}_store_{i}")
+            store = net.add("store", f"{tile}_store_{i}", depth=link.channel_depth)
             net.wire(channels, f"store_{i}", store, "x")
             net.wire(store, "freed", channels, f"freed_{i}")
             net.join(store, "y", each.block, each.port, f"{each.name}_from_{tile}")

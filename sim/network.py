@@ -135,6 +135,7 @@ class Channel:
             if self.came.block is not None and len(self.moved) >= self.need:
                 self._wake(self.came)
             return cycle
+        assert self.offered < 0, f"{self.name}: a beat is on offer already"
         self.offered = cycle
         if self.offering.block is not None:
             self._wake(self.offering)

@@ -97,7 +97,7 @@ class Ends:
 
 def channels(ends, name, n_out, n_in, depth):
     block = ends.add(Channels, name, n_out=n_out, n_in=n_in, depth=depth)
-    stores = [ends.add(Store, f"{name}_store_{i}") for i in range(n_in)]
+    stores = [ends.add(Store, f"{name}_store_{i}", depth=depth) for i in range(n_in)]
     for i, store in enumerate(stores):
         ends.wire(block, f"store_{i}", store, "x")
         ends.wire(store, "freed", block, f"freed_{i}")
