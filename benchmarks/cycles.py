@@ -1,8 +1,8 @@
-"""How many beats a second the model of a chip's cycles does.
+"""How many beats a second the model of cycles of a chip, or of a grid of chips, does.
 
     python benchmarks/cycles.py BUNDLE
 
-The chip works on sixteen jobs for each of its sequences, without pauses and with them; experts are drawn at random.
+It works on sixteen jobs for each of its sequences, without pauses and with them; experts are drawn at random.
 """
 
 import argparse
@@ -13,7 +13,8 @@ import numpy as np
 
 from hnlpu.bundle import read_manifest
 from hnlpu.chip_plan import ChipPlan, plans_from_manifest
-from hnlpu.sim.cycle_chip import build, chip_layout
+from hnlpu.grid import Tile
+from hnlpu.sim.cycle_chip import build, grid_layout
 from hnlpu.sim.cycle_tokens import GivenText, GivenWorkload, Token
 from hnlpu.verification.chip import batch_step
 from hnlpu.verification.cycle_bench import bench_driver
@@ -31,8 +32,8 @@ def workload(plan: ChipPlan) -> GivenWorkload:
     return GivenWorkload(lambda _: GivenText(token() for _ in range(plan.context)))
 
 
-def _measure(plan: ChipPlan, *, pauses: bool) -> str:
-    chip = build(chip_layout(plan), stalls=pauses)
+def _measure(plans: dict[Tile, ChipPlan], *, pauses: bool) -> str:
+    plan, chip = plans[Tile()], build(grid_layout(plans), stalls=pauses)
     jobs = batch_step(plan.shape.vocab, plan.context, 16 * plan.sequences, 14, seed=0)
     steps = [{"kind": "stall", "on": pauses}, jobs]
     started = time.process_time()
@@ -49,9 +50,9 @@ def main() -> None:
     """Print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
-    plan = next(iter(plans_from_manifest(read_manifest(parser.parse_args().bundle)).values()))
+    plans = plans_from_manifest(read_manifest(parser.parse_args().bundle))
     for pauses in (False, True):
-        print(_measure(plan, pauses=pauses))
+        print(_measure(plans, pauses=pauses))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,9 @@ from hnlpu.rtl.vectors import (
     vector_signature,
     word_signature,
 )
-from hnlpu.rtl.weighted_sum import WeightedSum, sum_bits
+from hnlpu.rtl.weighted_sum import WeightedSum
 from hnlpu.tables import EXP_BITS, RECIPROCAL_BITS
+from hnlpu.widths import sum_bits
 
 __all__ = ["HEAD_CYCLES", "Attention"]
 

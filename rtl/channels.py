@@ -18,26 +18,24 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.rtl.fifo import Fifo
 from hnlpu.rtl.hierarchy import SharedComponent, place
+from hnlpu.widths import channel_bits, index_bits
 
-__all__ = ["Channels", "channel_bits"]
+__all__ = ["Channels"]
 
 
 def _layout(widths: Sequence[int], n_back: int) -> data.StructLayout:
     """A beat with a channel's payload, a returned credit, or both."""
-    return data.StructLayout(
+    layout = data.StructLayout(
         {
             "payload": max(widths, default=1),
-            "channel": max(1, (len(widths) - 1).bit_length()),
+            "channel": index_bits(len(widths)),
             "filled": 1,
-            "back": max(1, (n_back - 1).bit_length()),
+            "back": index_bits(n_back),
             "credit": 1,
         }
     )
-
-
-def channel_bits(widths: Sequence[int], n_back: int) -> int:
-    """Width of a beat that carries channels of ``widths``, and credits of ``n_back`` others."""
-    return int(_layout(widths, n_back).size)
+    assert layout.size == channel_bits(widths, n_back)
+    return layout
 
 
 class Channels(SharedComponent):

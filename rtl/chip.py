@@ -26,7 +26,7 @@ from hnlpu.rtl.attention import Attention
 from hnlpu.rtl.boot import BootDecoder
 from hnlpu.rtl.claim import Claim, Pick
 from hnlpu.rtl.clock_gate import ClockGate
-from hnlpu.rtl.combine import Blend, Combine, blend_bits
+from hnlpu.rtl.combine import Blend, Combine
 from hnlpu.rtl.cut import Cut
 from hnlpu.rtl.drain import Drain
 from hnlpu.rtl.embedding import Embedding
@@ -52,6 +52,7 @@ from hnlpu.rtl.swiglu import Swiglu
 from hnlpu.rtl.unload import Unload
 from hnlpu.rtl.vectors import BOOT_ADDRESS_BITS, BOOT_DATA_BITS, EXPONENT_BITS
 from hnlpu.tables import rope_steps, score_scale
+from hnlpu.widths import blend_bits
 
 __all__ = ["chip_netlist"]
 

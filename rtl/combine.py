@@ -19,16 +19,9 @@ from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.memory import Sram
 from hnlpu.rtl.rounding import Round
 from hnlpu.rtl.vectors import route_signature, vector_signature
+from hnlpu.widths import blend_bits
 
-__all__ = ["Blend", "Combine", "blend_bits"]
-
-
-def blend_bits(n_experts: int, numerics: Numerics) -> int:
-    """Width of a weighted sum over at most ``n_experts``.
-
-    A product has a bit more than its factors, a sum as many more as it has terms in bits.
-    """
-    return numerics.residual_bits + numerics.routing_bits + 1 + n_experts.bit_length()
+__all__ = ["Blend", "Combine"]
 
 
 class Blend(SharedComponent):

@@ -12,12 +12,13 @@ from hnlpu.chip_plan import ChipPlan
 from hnlpu.grid import Tile
 from hnlpu.link_plan import LinkPlan
 from hnlpu.rtl.all_reduce import AllReduce
-from hnlpu.rtl.channels import Channels, channel_bits
+from hnlpu.rtl.channels import Channels
 from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.gather import Gather
 from hnlpu.rtl.link import link_ends
 from hnlpu.rtl.netlist import Block, Netlist, stream_bits
 from hnlpu.rtl.structure import Port
+from hnlpu.widths import channel_bits
 
 __all__ = ["Interconnect", "Source"]
 

@@ -14,17 +14,9 @@ from hnlpu.rtl.head_words import HeadWords, head_bits
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.memory import Sram
 from hnlpu.rtl.vectors import integer_signature
+from hnlpu.widths import largest_exponent
 
-__all__ = ["KvCache", "exponent_bits", "largest_exponent"]
-
-
-def largest_exponent(numerics: Numerics) -> int:
-    """Of a vector of the value grid as integers of ``kv_bits``.
-
-    A magnitude is at most ``2**(value_bits - 1)``, which has ``value_bits`` bits, and an integer's has
-    ``kv_bits - 1``.
-    """
-    return max(0, numerics.value_bits - numerics.kv_bits + 1)
+__all__ = ["KvCache", "exponent_bits"]
 
 
 def exponent_bits(numerics: Numerics) -> int:

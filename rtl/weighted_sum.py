@@ -12,18 +12,11 @@ from amaranth.lib.wiring import In, Out
 
 from hnlpu.numerics import Numerics
 from hnlpu.rtl.hierarchy import SharedComponent
-from hnlpu.rtl.kv_cache import exponent_bits, largest_exponent
+from hnlpu.rtl.kv_cache import exponent_bits
 from hnlpu.tables import EXP_BITS
+from hnlpu.widths import largest_exponent, sum_bits
 
-__all__ = ["WeightedSum", "sum_bits"]
-
-
-def sum_bits(context: int, numerics: Numerics) -> int:
-    """Width of a sum over ``context`` terms, which is more than the total of the terms needs."""
-    # An integer of the cache is at least -2**(kv_bits - 1).
-    return (
-        (context << (EXP_BITS - 1 + numerics.kv_bits - 1)) << largest_exponent(numerics)
-    ).bit_length() + 1
+__all__ = ["WeightedSum"]
 
 
 class WeightedSum(SharedComponent):

@@ -1,4 +1,4 @@
-"""Cycles of a hardwired array and what stands around it: feed, sequencer, drain.
+"""Cycles of a hardwired array and what stands around it: feed, sequencer, drain or unload.
 
 The sequencer stands still from the cycle in which a result is on offer to that in which the drain has taken its last
 element. A time of n cycles that begins before such a pause lasts as much longer.
@@ -8,9 +8,9 @@ from collections import deque
 
 from hnlpu.base import ArrayPlan
 from hnlpu.sim.cycle_tokens import Passage
-from hnlpu.sim.network import Block, Process
+from hnlpu.sim.network import At, Block, Process
 
-__all__ = ["Array", "Drain", "Feed"]
+__all__ = ["Array", "Drain", "Feed", "Unload"]
 
 
 class Feed(Block):
@@ -23,8 +23,10 @@ class Feed(Block):
         Arrays that take every vector; the ones that must be chosen come after them.
     layer : int, optional
         Where experts are chosen.
+    own : range, optional
+        The experts that are here.
     by_token : bool
-        A vector is for all the experts of its token; else for one of them after the other.
+        A vector is for all of these that its token chose; else for one of them after the other.
     """
 
     def __init__(
@@ -34,18 +36,19 @@ class Feed(Block):
         *,
         length: int,
         n_always: int,
-        layer: int | None = None,
+        layer: int = 0,
+        own: range | None = None,
         by_token: bool = False,
     ) -> None:
         super().__init__(name)
         self.passage, self.length, self.n_always = passage, length, n_always
-        self.layer, self.by_token = layer, by_token
+        self.layer, self.own, self.by_token = layer, own, by_token
 
     def process(self) -> Process:
         x, always = self.inputs["x"], [self.outputs[f"array_{i}"] for i in range(self.n_always)]
         select = self.inputs.get("select")
         vectors, done = 0, -1
-        experts = self.passage.experts(0 if self.layer is None else self.layer)
+        experts = self.passage.experts(self.layer, self.own)
         while True:
             for _ in range(self.length):
                 x.take(done + 1)
@@ -63,9 +66,10 @@ class Feed(Block):
                     select.need = vectors
                     yield select.came
                 done = select.moved[-1] + 1
-                chosen = [next(experts)]
-                while self.by_token and not chosen[-1][1]:
-                    chosen.append(next(experts))
+                if self.by_token:
+                    chosen = self.passage.of_token(vectors - 1, self.layer, self.own)
+                else:
+                    chosen = [next(experts)]
                 selected = [self.outputs[f"array_{self.n_always + e}"] for e, _ in chosen]
                 for array in selected:
                     array.give(done)
@@ -89,6 +93,9 @@ class Array(Block):
         self.ended_after = self.counts - 1 + held
         self.result_after = self.ended_after + plan.n_cuts
         self.overlap = int(held)  # a vector may begin in the last cycle of the one before
+        self.ahead = (
+            held or plan.n_cuts > 0
+        )  # ... and be taken before the result of that one is there
 
     def process(self) -> Process:
         x, y = self.inputs["x"], self.outputs["y"]
@@ -103,18 +110,28 @@ class Array(Block):
                     cycle += end - begin
             return cycle + n
 
-        ended = -1
+        ended = result = -1
         while True:
-            if x.offered < 0:
-                yield x.offering
+            while y.offered >= 0 or x.offered < 0:
+                if y.offered >= 0 and x.offered >= 0:
+                    begin = later(max(x.offered, ended + 1 - self.overlap), 0)
+                    if begin + self.taken_after < result:
+                        break  # it is taken before the array stands still
+                if y.offered < 0:
+                    yield x.offering
+                    continue
+                yield y.gone if x.offered >= 0 or not self.ahead else At(None, [y.gone, x.offering])
+                if y.offered < 0:
+                    pauses.append((result, y.moved[-1]))
             begin = later(max(x.offered, ended + 1 - self.overlap), 0)
             x.take(later(begin, self.taken_after))
-            ended = later(begin, self.ended_after)
-            result = later(begin, self.result_after) + 1
-            y.give(result)
             if y.offered >= 0:
                 yield y.gone
-            pauses.append((result, y.moved[-1]))
+                pauses.append((result, y.moved[-1]))
+            ended = later(begin, self.ended_after)
+            result = later(begin, self.result_after) + 1
+            if y.give(result) >= 0:
+                pauses.append((result, y.moved[-1]))
 
 
 class Drain(Block):
@@ -139,3 +156,25 @@ class Drain(Block):
                 if gone < 0:
                     yield y.gone
                     gone = y.moved[-1]
+
+
+class Unload(Block):
+    """Elements of a result as they are; nothing is stored, and the array goes on with the last."""
+
+    def __init__(self, name: str, passage: Passage, *, length: int) -> None:
+        super().__init__(name)
+        self.length = length
+
+    def process(self) -> Process:
+        x, y = self.inputs["array"], self.outputs["y"]
+        while True:
+            if x.offered < 0:
+                yield x.offering
+            cycle = x.offered
+            for _ in range(self.length):
+                gone = y.give(cycle)
+                if gone < 0:
+                    yield y.gone
+                    gone = y.moved[-1]
+                cycle = gone + 1
+            x.take(gone)

@@ -1,70 +1,13 @@
-"""Cycles of attention, router and sampler: blocks whose time is a sum of passes over what they have collected."""
+"""Cycles of router and sampler: blocks whose time is a sum of passes over what they have collected."""
 
 from hnlpu.sim.cycle_tokens import Passage
 from hnlpu.sim.network import Block, Process
 from hnlpu.tables import RECIPROCAL_BITS
 
-__all__ = ["Attention", "Router", "Sampler"]
+__all__ = ["DIVISION_CYCLES", "Router", "Sampler"]
 
 #: A bit of a quotient a cycle, one above the point and one that says that it is complete; then it is used.
-_DIVISION_CYCLES = RECIPROCAL_BITS + 3
-
-
-class Attention(Block):
-    """Queries of a token, one head after the other, over the positions it sees.
-
-    Parameters
-    ----------
-    n_heads, n_kv_heads, head_dim : int
-    window : int, optional
-        Positions that are seen; all if not given.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        passage: Passage,
-        *,
-        n_heads: int,
-        n_kv_heads: int,
-        head_dim: int,
-        window: int | None = None,
-    ) -> None:
-        super().__init__(name)
-        self.passage, self.window = passage, window
-        self.n_heads, self.n_kv_heads, self.head_dim = n_heads, n_kv_heads, head_dim
-
-    def process(self) -> Process:
-        y = self.outputs["y"]
-        sizes = {"q": self.n_heads, "k": self.n_kv_heads, "v": self.n_kv_heads}
-        streams = [(self.inputs[port], n * self.head_dim) for port, n in sizes.items()]
-        finish, gone, tokens = -1, 0, 0
-        while True:
-            for x, length in streams:
-                for _ in range(length):
-                    x.take(finish + 1)
-            tokens += 1
-            collected = 0
-            for x, length in streams:
-                if len(x.moved) < tokens * length:
-                    x.need = tokens * length
-                    yield x.came
-                collected = max(collected, x.moved[-1])
-            seen = self.passage.positions[tokens - 1] + 1
-            if self.window is not None:
-                seen = min(seen, self.window)
-            begin = collected + 2  # all are known to be there, then a head is prepared
-            for _ in range(self.n_heads):
-                scored = begin + seen + 3  # through memory and product, then the sink's term
-                summed = scored + seen + 3
-                finish = summed + _DIVISION_CYCLES - 1
-                for _ in range(self.head_dim):
-                    finish = max(finish + 1, gone)
-                    gone = y.give(finish + 1)
-                    if gone < 0:
-                        yield y.gone
-                        gone = y.moved[-1]
-                begin = finish + 1
+DIVISION_CYCLES = RECIPROCAL_BITS + 3
 
 
 class Router(Block):
@@ -91,7 +34,7 @@ class Router(Block):
                 ranked = max(ranked, chosen.moved[-1])
             chosen.give(ranked + 1)
             summed = ranked + self.k + 2  # the terms of all, one a cycle, and their sum
-            routed = summed + _DIVISION_CYCLES - 1
+            routed = summed + DIVISION_CYCLES - 1
             for _ in range(self.k):
                 routed = max(routed + 1, gone)
                 gone = route.give(routed + 1)

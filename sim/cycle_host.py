@@ -140,7 +140,8 @@ class Host(Block):
     driver : Driver
     workload : Workload
         Sequences in the order in which they begin.
-    noise : Noise
+    noises : list of Noise
+        Of every chip.
     first_cycle : int
         From which the host looks.
     """
@@ -153,7 +154,8 @@ class Host(Block):
         self, name: str, passage: Passage, *, vocab: int, context: int, slots: int, sequences: int
     ) -> None:
         super().__init__(name)
-        self.passage, self.noise, self.first_cycle = passage, Noise(), 0
+        self.passage, self.first_cycle = passage, 0
+        self.noises: list[Noise] = []
         self.vocab, self.context, self.slots = vocab, context, slots
         self._sequences = [_Sequence() for _ in range(sequences)]
         self._chosen = 0  # register SEQUENCE
@@ -168,9 +170,9 @@ class Host(Block):
     def process(self) -> Process:
         token, sampled = self.outputs["token"], self.inputs["sampled"]
         act = self._act(None)
+        yield At(self.first_cycle, late=True)
         cycle = self.first_cycle
         while True:
-            yield At(cycle)
             while act is not None and act.cycle <= cycle:
                 if isinstance(act, Look):
                     act = self._act(Reply(cycle, self._has_token()))
@@ -182,13 +184,18 @@ class Host(Block):
             busy, reply = self._cycle(cycle, request, token, sampled)
             if reply is not None:
                 act = self._act(reply)
-            due = cycle + 1 if busy else self._due(cycle, act, token, sampled)
-            if due == _NONE:
-                if act is None and not self._owners:
+            wait = At(None)
+            while not wait.reached:
+                due = cycle + 1 if busy else self._due(cycle, act, token, sampled)
+                if due == _NONE and act is None and not self._owners:
                     return
-                sampled.need = self._seen + 1
-                yield sampled.came
-                due = max(cycle + 1, sampled.moved[self._seen])
+                # These tell of a cycle before the one that is due so far.
+                waits = [token.gone] if token.offered >= 0 else []
+                if len(sampled.moved) <= self._seen:
+                    sampled.need = self._seen + 1
+                    waits.insert(0, sampled.came)
+                wait = At(None if due == _NONE else due, waits, late=True)
+                yield wait
             cycle = due
 
     def _act(self, reply: Reply | None) -> _Act | None:
@@ -196,7 +203,8 @@ class Host(Block):
         try:
             act = next(self.driver) if reply is None else self.driver.send(reply)
             while isinstance(act, Pausing):
-                self.noise.switch(act.cycle, act.on)
+                for noise in self.noises:
+                    noise.switch(act.cycle, act.on)
                 act = next(self.driver)
         except StopIteration:
             return None

@@ -4,6 +4,7 @@ Two blocks, since a sender goes on while beats wait at the far end. Both follow 
 (``hnlpu.sim.link``), which holds for a link without errors.
 """
 
+from hnlpu.link_plan import LinkPlan
 from hnlpu.sim.cycle_tokens import Passage
 from hnlpu.sim.link import LinkTwin
 from hnlpu.sim.network import Block, Network, Process
@@ -14,9 +15,9 @@ __all__ = ["LinkReceiver", "LinkSender", "join_link"]
 class LinkSender(Block):
     """Takes a beat when the wire is free for it and a credit is there."""
 
-    def __init__(self, name: str, passage: Passage, *, twin: LinkTwin) -> None:
+    def __init__(self, name: str, passage: Passage, *, plan: LinkPlan) -> None:
         super().__init__(name)
-        self.twin = twin
+        self.twin = LinkTwin(plan)
 
     def process(self) -> Process:
         x, credit, wire = self.inputs["x"], self.inputs["credit"], self.outputs["wire"]
@@ -42,35 +43,48 @@ class LinkSender(Block):
 class LinkReceiver(Block):
     """Offers what has arrived, and sends a credit back for what was taken."""
 
-    def __init__(self, name: str, passage: Passage, *, twin: LinkTwin) -> None:
+    def __init__(self, name: str, passage: Passage) -> None:
         super().__init__(name)
-        self.twin = twin
+
+    def sender(self) -> LinkSender:
+        """The other end."""
+        sender = self.inputs["wire"].source
+        assert isinstance(sender, LinkSender)
+        return sender
+
+    def far_end(self) -> Block:
+        """Whose beats come."""
+        return self.sender().inputs["x"].source
 
     def process(self) -> Process:
         wire, y, credit = self.inputs["wire"], self.outputs["y"], self.outputs["credit"]
-        beats = 0
-        for _ in range(self.twin.plan.beats):
+        twin, beats = self.sender().twin, 0
+        for _ in range(twin.plan.beats):
             wire.take(0)
         while True:
             beats += 1
             if len(wire.moved) < beats:
                 wire.need = beats
                 yield wire.came
-            valid = self.twin.receiver_valid()
+            valid = twin.receiver_valid()
             assert valid is not None
             received = y.give(valid)
             if received < 0:
                 yield y.gone
                 received = y.moved[-1]
-            self.twin.receive(received)
+            twin.receive(received)
             wire.take(0)
             credit.give(received)
 
 
-def join_link(network: Network, name: str, passage: Passage, twin: LinkTwin) -> tuple[Block, Block]:
+def join_link(
+    network: Network, name: str, passage: Passage, plan: LinkPlan
+) -> tuple[LinkSender, LinkReceiver]:
     """Both ends of a link in ``network``, still without the streams before (``x``) and behind (``y``) them."""
-    sender = network.add(LinkSender(f"{name}_sender", passage, twin=twin))
-    receiver = network.add(LinkReceiver(f"{name}_receiver", passage, twin=twin))
+    sender = LinkSender(f"{name}_sender", passage, plan=plan)
+    receiver = LinkReceiver(f"{name}_receiver", passage)
+    network.add(sender)
+    network.add(receiver)
     network.join(sender, "wire", receiver, "wire", f"{name}.wire", traced=False)
     network.join(receiver, "credit", sender, "credit", f"{name}.credit", traced=False)
     return sender, receiver

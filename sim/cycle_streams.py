@@ -1,4 +1,4 @@
-"""Cycles of the blocks that pass beats on: fork, FIFO, adder, merge, gate, weighted sum; and of the embedding.
+"""Cycles of the blocks that pass beats on: fork, FIFO, register, adder, merge, gate; and of the embedding.
 
 Most have one register at their output. It is free in the cycle in which its beat moves on, so with ``y`` the cycle in
 which a beat of the output moves,
@@ -6,10 +6,12 @@ which a beat of the output moves,
     taken[k] = max(on offer, y[k-1])     on offer at the output[k] = taken[k] + 1
 """
 
+from collections.abc import Sequence
+
 from hnlpu.sim.cycle_tokens import Passage
 from hnlpu.sim.network import Block, Process
 
-__all__ = ["Adder", "Combine", "Embedding", "Fifo", "Fork", "Gate", "Merge", "PairGate"]
+__all__ = ["Adder", "Embedding", "Fifo", "Fork", "Gate", "Join", "PairGate", "Register"]
 
 
 class Embedding(Block):
@@ -82,39 +84,60 @@ class Fifo(Block):
             x.take(gone + 1)
 
 
-class _Join(Block):
-    """An element of both inputs at a time."""
-
-    ports: tuple[str, str]
+class Register(Block):
+    """A beat in a register: what scales or rounds elements."""
 
     def __init__(self, name: str, passage: Passage) -> None:
         super().__init__(name)
 
     def process(self) -> Process:
-        a, b = (self.inputs[port] for port in self.ports)
+        x, y = self.inputs["x"], self.outputs["y"]
+        gone = beats = 0
+        while True:
+            x.take(gone)
+            beats += 1
+            if len(x.moved) < beats:
+                x.need = beats
+                yield x.came
+            gone = y.give(x.moved[beats - 1] + 1)
+            if gone < 0:
+                yield y.gone
+                gone = y.moved[-1]
+
+
+class Join(Block):
+    """An element of every input at a time."""
+
+    ports: Sequence[str]
+
+    def __init__(self, name: str, passage: Passage) -> None:
+        super().__init__(name)
+
+    def process(self) -> Process:
+        inputs = [self.inputs[port] for port in self.ports]
         y = self.outputs["y"]
         gone = 0
         while True:
-            if a.offered < 0:
-                yield a.offering
-            if b.offered < 0:
-                yield b.offering
-            cycle = max(a.offered, b.offered, gone)
-            a.take(cycle)
-            b.take(cycle)
+            cycle = gone
+            for x in inputs:
+                if x.offered < 0:
+                    yield x.offering
+                cycle = max(cycle, x.offered)
+            for x in inputs:
+                x.take(cycle)
             gone = y.give(cycle + 1)
             if gone < 0:
                 yield y.gone
                 gone = y.moved[-1]
 
 
-class Adder(_Join):
+class Adder(Join):
     """Residual adder."""
 
     ports = "x", "delta"
 
 
-class PairGate(_Join):
+class PairGate(Join):
     """SwiGLU with gates and ups in two streams."""
 
     ports = "gate", "up"
@@ -140,64 +163,3 @@ class Gate(Block):
             if gone < 0:
                 yield y.gone
                 gone = y.moved[-1]
-
-
-class Merge(Block):
-    """Vectors of ``length`` elements of the experts of ``layer``, in the order of the routes."""
-
-    def __init__(self, name: str, passage: Passage, *, layer: int, length: int) -> None:
-        super().__init__(name)
-        self.passage, self.layer, self.length = passage, layer, length
-
-    def process(self) -> Process:
-        select, y = self.inputs["select"], self.outputs["y"]
-        experts = self.passage.experts(self.layer)
-        gone = 0
-        while True:
-            if select.offered < 0:
-                yield select.offering
-            selected = select.offered
-            x = self.inputs[f"x_{next(experts)[0]}"]
-            for left in reversed(range(self.length)):
-                if x.offered < 0:
-                    yield x.offering
-                cycle = max(selected, x.offered, gone)
-                x.take(cycle)
-                if not left:
-                    select.take(cycle)
-                gone = y.give(cycle + 1)
-                if gone < 0:
-                    yield y.gone
-                    gone = y.moved[-1]
-
-
-class Combine(Block):
-    """Weighted sum over the experts of a token: only the elements of its last expert give results."""
-
-    def __init__(self, name: str, passage: Passage, *, layer: int, length: int) -> None:
-        super().__init__(name)
-        self.passage, self.layer, self.length = passage, layer, length
-
-    def process(self) -> Process:
-        x, weights, y = self.inputs["x"], self.inputs["weights"], self.outputs["y"]
-        experts = self.passage.experts(self.layer)
-        gone = 0
-        while True:
-            if weights.offered < 0:
-                yield weights.offering
-            weighted = weights.offered
-            gives = next(experts)[1]
-            for left in reversed(range(self.length)):
-                if x.offered < 0:
-                    yield x.offering
-                cycle = max(weighted, x.offered)
-                if gives and gone > cycle:
-                    cycle = gone
-                x.take(cycle)
-                if not left:
-                    weights.take(cycle)
-                if gives:
-                    gone = y.give(cycle + 1)
-                    if gone < 0:
-                        yield y.gone
-                        gone = y.moved[-1]

@@ -90,9 +90,17 @@ class Passage:
     positions: list[int] = field(default_factory=list)
     greedy: bool = True
 
-    def experts(self, layer: int) -> Iterator[tuple[int, bool]]:
-        """Experts of ``layer``, one by one as the tokens chose them, and whether it is the token's last."""
+    def experts(self, layer: int, own: range | None = None) -> Iterator[tuple[int, bool]]:
+        """Experts of ``layer``, one by one as the tokens chose them, and whether it is the token's last.
+
+        With ``own`` these alone, counted from the first of them, and the last of these.
+        """
         for i in range(1 << 62):
-            chosen = self.tokens[i].chosen[layer]
-            for rank, expert in enumerate(chosen):
-                yield expert, rank == len(chosen) - 1
+            yield from self.of_token(i, layer, own)
+
+    def of_token(self, i: int, layer: int, own: range | None = None) -> list[tuple[int, bool]]:
+        """The same for token ``i`` only."""
+        chosen = self.tokens[i].chosen[layer]
+        if own is not None:
+            chosen = tuple(expert - own.start for expert in chosen if expert in own)
+        return [(expert, rank == len(chosen) - 1) for rank, expert in enumerate(chosen)]

@@ -4,10 +4,12 @@ A stored vector is read element by element while the next one is written behind 
 was read. An element is read when the one before it is out of the register at the output.
 """
 
-from hnlpu.sim.cycle_tokens import Passage
-from hnlpu.sim.network import Block, Process
+from collections.abc import Generator
 
-__all__ = ["Norm", "Quantizer", "Rope"]
+from hnlpu.sim.cycle_tokens import Passage
+from hnlpu.sim.network import At, Block, Process, Wait
+
+__all__ = ["AgreedQuantizer", "Norm", "Quantizer", "Rope"]
 
 
 class _Replay(Block):
@@ -35,7 +37,8 @@ class _Replay(Block):
             if len(x.moved) < beats:
                 x.need = beats
                 yield x.came
-            read = x.moved[beats - 1] + self.thinks - 1
+            seen = yield from self._agreed(x.moved[beats - 1])
+            read = seen + self.thinks - 1
             for _ in range(self.length):
                 read = max(read + 1, gone)
                 x.take(read + 1)
@@ -43,6 +46,11 @@ class _Replay(Block):
                 if gone < 0:
                     yield y.gone
                     gone = y.moved[-1]
+
+    def _agreed(self, seen: int) -> Generator[Wait | At, None, int]:
+        """A vector is complete in ``seen``; when all that its results depend on is."""
+        yield from ()
+        return seen
 
 
 class Norm(_Replay):
@@ -55,6 +63,22 @@ class Quantizer(_Replay):
     """The shift follows from the last element; ``length`` is that of a block."""
 
     thinks = 2
+
+
+class AgreedQuantizer(Quantizer):
+    """Blocks lie on several chips: what was seen goes out, and what all have seen comes in."""
+
+    def _agreed(self, seen: int) -> Generator[Wait | At, None, int]:
+        mine, of_all = self.outputs["seen"], self.inputs["seen_by_all"]
+        told = mine.give(seen + 1)
+        if told < 0:
+            yield mine.gone
+            told = mine.moved[-1]
+        of_all.take(told + 1)
+        if len(of_all.moved) < len(mine.moved):
+            of_all.need = len(mine.moved)
+            yield of_all.came
+        return of_all.moved[-1]
 
 
 class Rope(Block):

@@ -6,15 +6,16 @@ between two beats nothing is computed, however far apart they are. (No simpy: it
 beat here, and one beat's cycle depends on another's within the same cycle.)
 
 A process may run ahead of the others, since nothing that they do later changes a cycle that follows already. One
-whose next act depends on what happens first, such as the host's, yields :class:`At`: it is resumed when all others
-wait, the earliest first, and then knows every beat before its cycle.
+whose next act depends on what happens first, such as the host's or an arbiter's, yields :class:`At`: it is resumed when
+all others wait, the earliest first, and then knows every beat before its cycle, and every offer up to it. So that this
+holds, a process offers a beat, and is ready for one, as soon as the cycle is known: it waits for nothing else first.
 
 Source: K. M. Chandy, J. Misra, "Distributed simulation", IEEE Trans. Softw. Eng. SE-5 (1979) 440.
 """
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
@@ -39,12 +40,29 @@ class Wait:
 
 
 class At:
-    """What a process yields that decides in ``cycle`` by what has happened before."""
+    """What a process yields that decides in ``cycle`` by what has happened before.
 
-    __slots__ = ("cycle",)
+    Parameters
+    ----------
+    cycle : int, optional
+        Without it the process waits for the others only.
+    waits : sequence of Wait
+        The process goes on before if one of these comes, since its cycle may be another one then.
+    late : bool
+        Others that decide in the same cycle go first: what they take in it is known.
 
-    def __init__(self, cycle: int) -> None:
-        self.cycle = cycle
+    Attributes
+    ----------
+    reached : bool
+        It went on in its cycle.
+    """
+
+    __slots__ = ("cycle", "late", "reached", "waits")
+
+    def __init__(
+        self, cycle: int | None, waits: Sequence[Wait] = (), *, late: bool = False
+    ) -> None:
+        self.cycle, self.waits, self.late, self.reached = cycle, waits, late, False
 
 
 Process = Iterator[Wait | At]
@@ -117,6 +135,7 @@ class Channel:
             if self.came.block is not None and len(self.moved) >= self.need:
                 self._wake(self.came)
             return cycle
+        assert self.offered < 0, f"{self.name}: a beat is on offer already"
         self.offered = cycle
         if self.offering.block is not None:
             self._wake(self.offering)
@@ -136,9 +155,14 @@ class Channel:
             self._wake(self.came)
 
     def _wake(self, wait: Wait) -> None:
-        assert wait.block is not None
-        self._ready.append(wait.block)
+        block = wait.block
+        assert block is not None
+        self._ready.append(block)
         wait.block = None
+        if type(block.waits) is At:
+            for each in block.waits.waits:
+                each.block = None
+            block.waits = None
 
 
 class Block:
@@ -181,7 +205,7 @@ class Network:
         self.blocks: dict[str, Block] = {}
         self.channels: dict[str, Channel] = {}
         self._ready: deque[Block] = deque()
-        self._decisions: list[tuple[int, int, Block]] = []
+        self._decisions: list[tuple[int, bool, int, At, Block]] = []
         self._order = count()
         self._processes: dict[str, Process] = {}
 
@@ -231,14 +255,24 @@ class Network:
         ready, processes = self._ready, self._processes
         while ready or self._decisions:
             if not ready:
-                ready.append(heappop(self._decisions)[2])
+                *_, due, block = heappop(self._decisions)
+                if block.waits is not due:
+                    continue  # something else came first
+                due.reached = True
+                for each in due.waits:
+                    each.block = None
+                ready.append(block)
             block = ready.popleft()
             wait = block.waits = next(processes[block.name], None)
             if type(wait) is Wait:
                 wait.block = block
             elif wait is not None:
                 assert isinstance(wait, At)
-                heappush(self._decisions, (wait.cycle, next(self._order), block))
+                for each in wait.waits:
+                    each.block = block
+                if wait.cycle is not None:
+                    decision = (wait.cycle, wait.late, next(self._order), wait, block)
+                    heappush(self._decisions, decision)
         self._check()
 
     def _check(self) -> None:
@@ -266,16 +300,27 @@ def _circle(block: Block) -> Iterable[str]:
         block = _other(block)
     begin = path.index(block) if block in path else 0
     for each in path[begin:]:
-        assert isinstance(each.waits, Wait)
-        channel, takes = each.waits.channel, _other(each) is each.waits.channel.target
+        wait = _first(each)
+        if wait is None:
+            yield f"{each.name} waits for nothing"
+            continue
+        channel, takes = wait.channel, _other(each) is wait.channel.target
         port = channel.target_port if takes else channel.source_port
         yield f"{each.name} waits for {_other(each).name}'s {port}{' to be taken' if takes else ''}"
 
 
+def _first(block: Block) -> Wait | None:
+    """What ``block`` waits for, or the first of several."""
+    wait = block.waits
+    if isinstance(wait, At):
+        return wait.waits[0] if wait.waits else None
+    return wait
+
+
 def _other(block: Block) -> Block:
     """Whom ``block`` waits for."""
-    wait = block.waits
-    if not isinstance(wait, Wait):
+    wait = _first(block)
+    if wait is None:
         return block
     channel = wait.channel
     return channel.target if wait is channel.gone else channel.source

@@ -20,15 +20,21 @@ _FIRST = 0x5DEECE66D2B4A951 & ((1 << _BITS) - 1)
 class Noise:
     """Pauses of the streams of a chip.
 
+    Parameters
+    ----------
+    seed : int
+        As of the RTL: the chip's number in its grid.
+
     Attributes
     ----------
     asked : int
         The latest cycle for which a stream has asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self.asked = -1
-        self._states = array("Q", [_FIRST])  # of the cycle counted from reset
+        first = _FIRST * (2 * seed + 1) & ((1 << _BITS) - 1)
+        self._states = array("Q", [first])  # of the cycle counted from reset
         self._switched = [0]  # off, on, off ... from these cycles on
 
     def switch(self, cycle: int, on: bool) -> None:

@@ -25,6 +25,12 @@ GPT_OSS = {
     "tie_word_embeddings": False,
 }
 
+#: 8 query heads, 4 key and value heads, 16 experts of which four are taken.
+SIXTEEN_EXPERTS = GPT_OSS | {
+    "hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 32,
+    "num_local_experts": 16, "num_experts_per_tok": 4,
+}  # fmt: skip
+
 LLAMA = {
     "model_type": "llama",
     "hidden_size": 12,

@@ -21,7 +21,7 @@ def llama(tmp_path: Path) -> Path:
     return write_checkpoint(tmp_path / "llama", LLAMA, llama_tensors(LLAMA))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_checkpoint() -> Callable[[str], Path]:
     """A checkpoint of the local collection, or a skip."""
 

@@ -1,4 +1,4 @@
-"""The model of a chip's cycles beside the RTL: every beat of every stream, in the cycle in which it moved."""
+"""The model of cycles beside the RTL: every beat of every stream of every chip, in the cycle in which it moved."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,10 @@ from hnlpu.bundle import read_manifest
 from hnlpu.chip import Chip
 from hnlpu.chip_loading import chip_from_bundle
 from hnlpu.chip_plan import plans_from_manifest
+from hnlpu.grid import Tile
 from hnlpu.host import Register
 from hnlpu.sim.chip import ChipTwin
-from hnlpu.sim.cycle_chip import MODELS, ChipCycles, build, chip_layout
+from hnlpu.sim.cycle_chip import MODELS, ChipCycles, build, grid_layout
 from hnlpu.sim.cycle_tokens import Text, Token
 from hnlpu.sim.fixed_point import Integers
 from hnlpu.sim.network import Block
@@ -129,10 +130,10 @@ def predict_cycles(
     models : mapping of kind to model
     """
     manifest = read_manifest(bundle)
-    plan = next(iter(plans_from_manifest(manifest).values()))
+    plans = plans_from_manifest(manifest)
     begin = first_cycle(len(boot_script((bundle / "boot" / "image.hex").read_text())))
-    model = build(chip_layout(plan), stalls=stalls, models=models)
-    workload = TwinWorkload(chip_from_bundle(bundle), plan.context)
+    model = build(grid_layout(plans), stalls=stalls, models=models)
+    workload = TwinWorkload(chip_from_bundle(bundle), plans[Tile()].context)
     model.run(bench_driver(steps, begin), workload, begin)
     return model
 

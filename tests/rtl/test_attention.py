@@ -14,10 +14,10 @@ from hnlpu.rtl.all_reduce import AllReduce
 from hnlpu.rtl.attention import HEAD_CYCLES, Attention
 from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.hierarchy import Library
-from hnlpu.rtl.kv_cache import largest_exponent
 from hnlpu.sim.attention import AttentionParameters, attention
 from hnlpu.sim.fixed_point import Saturation
 from hnlpu.sim.quantizer import quantize
+from hnlpu.widths import largest_exponent
 
 NUMERICS = Numerics()
 #: log2(e) / sqrt(4), 16 significant bits.

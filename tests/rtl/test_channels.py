@@ -8,8 +8,9 @@ from amaranth.lib.wiring import Component, In, Out
 from blocks import STALLS, run_block
 
 from hnlpu.link_plan import LinkPlan
-from hnlpu.rtl.channels import Channels, channel_bits
+from hnlpu.rtl.channels import Channels
 from hnlpu.rtl.link import Link
+from hnlpu.widths import channel_bits
 
 
 def signature(n_bits):

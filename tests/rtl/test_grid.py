@@ -6,12 +6,15 @@ import re
 import pytest
 from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_checkpoint
 
+from hnlpu.boot import Window
 from hnlpu.bundle import read_manifest
 from hnlpu.chip_plan import plans_from_manifest
 from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import Grid, Tile
 from hnlpu.link_plan import LinkOptions
+from hnlpu.rtl.grid import system_netlist
+from hnlpu.sim.cycle_chip import chip_layout
 from hnlpu.verification.chip_sources import chips_of
 from hnlpu.verification.readback import readback
 
@@ -80,6 +83,22 @@ def test_what_one_chip_sends_the_other_receives(bundle):
                 received.add((other, str(tile), name))
     assert sent == received
     assert len(sent) >= 2 * len(chips)
+
+
+def test_the_model_of_cycles_has_the_same_streams_and_links(bundle):
+    manifest, chips = read_manifest(bundle[1]), description(bundle[1])
+    plans = plans_from_manifest(manifest)
+    windows = {
+        tile: tuple(Window(w["block"], w["base"], w["address_bits"], ()) for w in chip["boot"])
+        for tile, chip in chips.items()
+    }
+    links = system_netlist(plans, windows).links
+    for tile, chip in chips.items():
+        layout = chip_layout(plans[tile])
+        streams = [edge.name for edge in layout.edges if edge.traced]
+        assert streams == [stream["name"] for stream in chip["streams"]]
+        for other, link in links[tile].out_links.items():
+            assert layout.blocks[f"{other}_sender"].parameters["plan"] == link
 
 
 def test_only_the_first_chip_has_the_host_port(bundle):

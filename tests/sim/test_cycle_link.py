@@ -7,7 +7,7 @@ from flows import Sink, Source
 from hnlpu.link_plan import LinkPlan
 from hnlpu.sim.cycle_link import join_link
 from hnlpu.sim.cycle_tokens import Passage
-from hnlpu.sim.link import LinkTwin, link_times
+from hnlpu.sim.link import link_times
 from hnlpu.sim.network import Network
 
 
@@ -21,7 +21,7 @@ def test_as_the_law(crc, seed):
     ready = np.sort(rng.integers(0, 6 * n, n))
     network, passage = Network(), Passage()
     source, sink = network.add(Source("source", offered)), network.add(Sink("sink", ready))
-    sender, receiver = join_link(network, "link", passage, LinkTwin(plan))
+    sender, receiver = join_link(network, "link", passage, plan)
     x = network.join(source, "y", sender, "x", "x")
     y = network.join(receiver, "y", sink, "x", "y")
     network.run()

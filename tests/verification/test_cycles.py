@@ -6,11 +6,16 @@ import os
 
 import numpy as np
 import pytest
+from checkpoints import SIXTEEN_EXPERTS
 from chips import gpt_oss_chip, llama_chip
 
+from hnlpu.bundle import read_manifest
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.grid import parse_grid
 from hnlpu.host import LAST, Register
+from hnlpu.link_plan import LinkOptions
 from hnlpu.sim.cycle_arrays import Array
+from hnlpu.sim.cycle_channels import Channels
 from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.sim.cycle_host import Host
 from hnlpu.sim.cycle_vectors import Norm
@@ -59,7 +64,7 @@ def comparison(simulation, steps, **options):
 
 def is_exact(simulation, steps):
     found = comparison(simulation, steps)
-    assert found.streams == len(simulation.chip["streams"])
+    assert found.streams == len(simulation.streams)
     assert found.beats > 0
     return not found.differences
 
@@ -155,20 +160,22 @@ def test_another_order_of_tokens_is_found(dense):
 
 
 def _adder(shared_checkpoint, folder, name, **options):
-    generate(shared_checkpoint(name), folder / "bundle", GenerateOptions(context=64, **options))
+    options = GenerateOptions(**{"context": 64, **options})
+    generate(shared_checkpoint(name), folder / "bundle", options)
     return ChipSimulation(folder / "bundle", stalls=True)
 
 
-def _steps(vocab, n_at_a_time, seed):
+def _steps(vocab, n_at_a_time, seed, context=64):
     rng = np.random.default_rng(seed)
+    longest = min(14, context // 2)
     ones = [
         (reset(), prompt(rng.integers(0, vocab, n).tolist(), int(m)))
-        for n, m in rng.integers(1, 14, (3, 2))
+        for n, m in rng.integers(1, longest, (3, 2))
     ]
     return [
         *itertools.chain(*ones),
         reset(),
-        batch_step(vocab, 64, 4 * n_at_a_time, 14, seed),
+        batch_step(vocab, context, 4 * n_at_a_time, longest, seed),
         idle(),
     ]
 
@@ -186,3 +193,53 @@ def test_adder2(cache, shared_checkpoint, tmp_path):
     chip = _adder(shared_checkpoint, tmp_path, "adder2")
     for seed, pauses in enumerate(([], [PAUSES])):
         assert is_exact(chip, [*pauses, *_steps(64, 1, seed)])
+
+
+#: Grid, context, sequences, and other options: padded slices with narrow links, links that repair errors and chips
+#: without the experts of a token, rows and columns, a larger grid.
+GRIDS = {
+    "dense": ("2x1", 12, 4, {"link": LinkOptions(width=11, latency=3, channel_depth=2)}),
+    "uneven-experts": ("1x2", 12, 4, {"link": LinkOptions(crc=True)}),
+    "adder_mini": ("1x2", 64, 1, {}),
+    "adder2": ("2x2", 64, 4, {}),
+    "sixteen-experts": ("4x4", 12, 4, {"config": SIXTEEN_EXPERTS}),
+}
+
+
+@pytest.fixture(scope="module", params=GRIDS)
+def grid(request, cache, shared_checkpoint, tmp_path_factory):
+    """All chips of a grid, with every stream traced; vocabulary, context and sequences."""
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    grid, context, sequences, options = GRIDS[name]
+    options = {"context": context, "sequences": sequences, "grid": parse_grid(grid), **options}
+    if name.startswith("adder"):
+        chips = _adder(shared_checkpoint, folder, name, **options)
+    else:
+        make = llama_chip if name == "dense" else gpt_oss_chip
+        chips = ChipSimulation(make(folder, **options), stalls=True)
+    vocab = read_manifest(chips.bundle)["model"]["vocab"]
+    return chips, vocab, context, sequences
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pauses", [[], [PAUSES]], ids=["no-stall", "stalls"])
+def test_a_grid(grid, pauses):
+    """Prompts one after the other, then more jobs of random length than places for them."""
+    chips, vocab, context, sequences = grid
+    assert is_exact(chips, [*pauses, *_steps(vocab, sequences, len(pauses), context)])
+
+
+class _FirstChannelFirst(Channels):
+    """Has no turns: the first channel that waits is sent."""
+
+    def _in_turn(self, there, cycle, turn):
+        return super()._in_turn(there, cycle, -1)
+
+
+@pytest.mark.slow
+def test_channels_without_turns_are_found(grid):
+    chips, vocab, context, sequences = grid
+    steps = _steps(vocab, sequences, 0, context)
+    found = comparison(chips, steps, models=MODELS | {"channels": _FirstChannelFirst})
+    assert found.differences[0].stream.endswith("_tx") or "_to_r" in found.differences[0].stream

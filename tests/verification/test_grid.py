@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import pytest
-from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_checkpoint
+from checkpoints import (
+    GPT_OSS,
+    LLAMA,
+    SIXTEEN_EXPERTS,
+    gpt_oss_tensors,
+    llama_tensors,
+    write_checkpoint,
+)
 
 from hnlpu.bundle import read_manifest
 from hnlpu.generator import GenerateOptions, generate
@@ -16,12 +23,6 @@ from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "checkpoints"
-#: 8 query heads, 4 key and value heads, 16 experts of which four are taken.
-RANDOM = GPT_OSS | {
-    "hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 32,
-    "num_local_experts": 16, "num_experts_per_tok": 4,
-}  # fmt: skip
-
 #: Checkpoint, grid, links.
 SYSTEMS = {
     "padded-dense": ("llama", "2x1", LinkOptions(width=11, latency=3, channel_depth=2)),
@@ -36,7 +37,7 @@ def source_of(name: str, folder: Path) -> Path:
     if name == "llama":
         return write_checkpoint(folder / name, LLAMA, llama_tensors(LLAMA))
     if name in ("gpt-oss", "random"):
-        config = RANDOM if name == "random" else GPT_OSS
+        config = SIXTEEN_EXPERTS if name == "random" else GPT_OSS
         return write_checkpoint(folder / name, config, gpt_oss_tensors(config, 7))
     if not (SHARED / name).is_dir():
         pytest.skip(f"no checkpoint {name}")
