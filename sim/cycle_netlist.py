@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hnlpu.chip_plan import ChipPlan
+from hnlpu.chip_plan import HALF_TOKENS, ChipPlan
 from hnlpu.grid import Tile
 from hnlpu.partition import Partition, Slice
 from hnlpu.sim.cycle_interconnect import Interconnect, Source
@@ -163,7 +163,7 @@ class _Builder:
         net = self.net
         fork = net.add("fork", f"{stem}_fork", n_outputs=2)
         net.join(*source, fork, "x", stream)
-        fifo = net.add("fifo", f"{stem}_skip", depth=self.plan.shape.hidden)
+        fifo = net.add("fifo", f"{stem}_skip", depth=HALF_TOKENS * self.plan.shape.hidden)
         net.join(fork, "y_1", fifo, "x", f"{stem}_skip_in")
         adder = net.add("adder", f"{stem}_residual")
         net.join(fifo, "y", adder, "x", f"{stem}_skip_out")
@@ -319,7 +319,7 @@ class _Builder:
                 picked = net.add(kind, f"{name}_own", layer=i, own=own)
                 net.join(source, from_, picked, "x", f"{name}_all")
                 source, from_ = picked, "y"
-            fifo = net.add("fifo", name, depth=shape.experts_per_token)
+            fifo = net.add("fifo", name, depth=HALF_TOKENS * shape.experts_per_token)
             net.join(source, from_, fifo, "x", f"{name}_in")
             net.join(fifo, "y", target, port, f"{name}_out")
 
