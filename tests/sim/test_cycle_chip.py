@@ -7,6 +7,7 @@ import pytest
 from checkpoints import GPT_OSS, LLAMA
 from shapes import shape_plan
 
+from hnlpu.chip_plan import HALF_TOKENS
 from hnlpu.errors import HnlpuError
 from hnlpu.host import LAST, Register
 from hnlpu.sim.cycle_chip import MODELS, build, chip_layout
@@ -64,9 +65,14 @@ def test_a_window_bounds_what_a_token_costs():
     chip = build(chip_layout(shape_plan(GPT_OSS, 64)))
     chip.run(ask(20, 0), given())
     windows = np.array(chip.cycles()["layer_0_attention"]).reshape(20, -1)
-    between = np.diff(windows[:, 0])
-    assert (between[4:] == between[4]).all()
-    assert between[0] < between[2]
+    # Tokens behind the first few, in pairs: what three places in front of attention let in comes in turns.
+    pairs = np.diff(windows[7::2, 0])
+    assert (pairs == pairs[0]).all()
+    unbounded = shape_plan(GPT_OSS | {"sliding_window": 64}, 64)
+    chip = build(chip_layout(unbounded))
+    chip.run(ask(20, 0), given())
+    grown = np.diff(np.array(chip.cycles()["layer_0_attention"]).reshape(20, -1)[7::2, 0])
+    assert grown[-1] > grown[0]
 
 
 def test_experts_decide_which_streams_move():
@@ -79,7 +85,7 @@ def test_experts_decide_which_streams_move():
 def test_a_fifo_too_small_for_what_goes_around_is_a_deadlock():
     class Small(Fifo):
         def __init__(self, name, passage, *, depth):
-            super().__init__(name, passage, depth=max(1, depth // 2))
+            super().__init__(name, passage, depth=max(1, depth // (2 * HALF_TOKENS)))
 
     chip = build(chip_layout(shape_plan(LLAMA, 32)), models=MODELS | {"fifo": Small})
     with pytest.raises(HnlpuError, match="nothing can move") as error:
