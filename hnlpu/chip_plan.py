@@ -1,7 +1,7 @@
 """What the RTL of a chip depends on: the model's shape, the numerics, and the arrays it is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hnlpu.architecture import plan_from_dict
@@ -179,17 +179,14 @@ def plans_from_manifest(manifest: Mapping[str, Any]) -> dict[Tile, ChipPlan]:
         arrays[Tile(*matrix["chip"])][matrix["name"]] = ArrayPlace(
             matrix["module"], bases[matrix["base"]], matrix["row_scales"] != "one"
         )
-    return {
-        tile: ChipPlan(
-            model_from_dict(manifest["model"]),
-            Numerics.from_dict(manifest["numerics"]),
-            entry["context"],
-            arrays[tile],
-            entry["sampler_slots"],
-            entry["sequences"],
-            grid,
-            tile,
-            LinkOptions(**entry["link"]),
-        )
-        for tile in grid.tiles
-    }
+    first = ChipPlan(
+        model_from_dict(manifest["model"]),
+        Numerics.from_dict(manifest["numerics"]),
+        entry["context"],
+        {},
+        entry["sampler_slots"],
+        entry["sequences"],
+        grid,
+        link=LinkOptions(**entry["link"]),
+    )
+    return {tile: replace(first, tile=tile, arrays=own) for tile, own in arrays.items()}

@@ -102,6 +102,7 @@ class _Prepared:
     aligned: AlignedMatrix
     error: QuantizationError
     bits: int
+    histogram: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ def _fit(
     if pinned is not None and options.requantize:
         limit = min(limit or pinned.exponent_values, pinned.exponent_values)
     if limit is None or aligned.spread < limit:
-        return _Prepared(source, loaded, aligned, loaded.error, bits)
+        return _Prepared(source, loaded, aligned, loaded.error, bits, loaded.coded.histogram())
     if not options.requantize:
         row = int(aligned.block_exponents.max(axis=1).argmax())
         raise HnlpuError(
@@ -251,7 +252,7 @@ def _fit(
             do=f"use --exponent-values {1 << aligned.spread.bit_length()}, or allow --requantize",
         )
     limited, error = limit_spread(loaded.coded, limit)
-    return _Prepared(source, loaded, align(limited), error, bits)
+    return _Prepared(source, loaded, align(limited), error, bits, loaded.coded.histogram())
 
 
 def _choose_bases(
@@ -337,7 +338,6 @@ def _write_matrix(folder: Path, placed: _Placed, plan: ArrayPlan) -> dict[str, A
         title += f", rows from {part.rows.first}, columns from {part.columns.first}"
     with path.open("w", encoding="utf-8") as file:
         file.writelines(metal_module(placed.module, title, plan_metal(aligned, plan)))
-    histogram = loaded.coded.histogram()
     held = aligned.multiples[
         : part.rows.length - part.rows.n_padded, : part.columns.length - part.columns.n_padded
     ]
@@ -355,7 +355,7 @@ def _write_matrix(folder: Path, placed: _Placed, plan: ArrayPlan) -> dict[str, A
         "n_columns": source.n_columns,
         "n_weights": held.size,
         "n_zero": int((held == 0).sum()),
-        "histogram": histogram,
+        "histogram": placed.item.histogram,
         "module": placed.module,
         "metal": str(path.relative_to(folder)),
         "base": plan.name,

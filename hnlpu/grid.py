@@ -42,6 +42,17 @@ class Grid:
         """Place of a chip in ``tiles``."""
         return tile.row * self.columns + tile.column
 
+    def group(self, tile: Tile, axis: str) -> tuple[Tile, ...]:
+        """Chips of the ``row`` or ``column`` of one, in their order."""
+        if axis == "row":
+            return tuple(Tile(tile.row, c) for c in range(self.columns))
+        assert axis == "column", axis
+        return tuple(Tile(r, tile.column) for r in range(self.rows))
+
+    def others(self, tile: Tile, axis: str) -> tuple[Tile, ...]:
+        """The same without that one."""
+        return tuple(each for each in self.group(tile, axis) if each != tile)
+
 
 def parse_grid(text: str) -> Grid:
     """``RxC``, as ``4x4``.

@@ -12,9 +12,13 @@ from enum import IntEnum
 
 __all__ = [
     "IDENTITY",
+    "IDLE_WRITES",
     "LAST",
     "MAX_SEQUENCES",
     "MAX_VOCABULARY",
+    "READ_ONLY",
+    "SEQUENCE_SETTINGS",
+    "WRITE_ONLY",
     "Control",
     "HostError",
     "Register",
@@ -58,6 +62,25 @@ class Register(IntEnum):
     SEQUENCE = 21  #: the sequence that other registers mean
     SEQUENCES = 22  #: read only: how many there are
     SEQUENCE_STATUS = 23  #: read only: BUSY and GENERATING of Status, for one sequence
+
+
+READ_ONLY = frozenset(
+    {
+        Register.IDENTITY, Register.STATUS, Register.TOKEN, Register.POSITION, Register.CYCLES,
+        Register.BUSY_CYCLES, Register.TOKENS_IN, Register.TOKENS_OUT, Register.SATURATIONS,
+        Register.VOCABULARY, Register.CONTEXT, Register.SEQUENCES, Register.SEQUENCE_STATUS,
+    }
+)  # fmt: skip
+WRITE_ONLY = frozenset({Register.CONTROL, Register.PROMPT, Register.SEED, Register.BOOT_DATA})
+#: Written only while the chip does nothing.
+IDLE_WRITES = frozenset(
+    {
+        Register.TEMPERATURE, Register.TOP_K, Register.COUNTER, Register.BOOT_ADDRESS,
+        Register.SEED, Register.BOOT_DATA,
+    }
+)  # fmt: skip
+#: Of one sequence; written only while it does nothing.
+SEQUENCE_SETTINGS = frozenset({Register.LIMIT, Register.STOP})
 
 
 class Control(IntEnum):

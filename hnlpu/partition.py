@@ -45,6 +45,11 @@ class Slice:
     length: int
     total: int
 
+    @classmethod
+    def all(cls, n: int) -> "Slice":
+        """A whole axis."""
+        return cls(0, n, n)
+
     @property
     def whole(self) -> bool:
         return self.first == 0 and self.length == self.total
@@ -126,6 +131,11 @@ class Partition:
         n = self.grid.n_chips
         return _share(self.shape.vocab, n, self.grid.number(tile), cuts_columns=False)
 
+    def row_vocabulary(self, row: int) -> int:
+        """Tokens of the vocabulary that a row of chips has, together and without padding."""
+        of_row = self.grid.columns * self.vocabulary(Tile()).length
+        return min(of_row, self.shape.vocab - row * of_row)
+
     def experts(self, tile: Tile) -> range:
         """Experts that a chip holds."""
         n = self.shape.n_experts
@@ -136,7 +146,7 @@ class Partition:
     def part(self, role: str, expert: int | None, tile: Tile) -> Part | None:
         """What a chip holds of a matrix of ``role`` (``hnlpu.model.LinearShape``); None for nothing."""
         shape = self.shape
-        hidden = _all(shape.hidden)
+        hidden = Slice.all(shape.hidden)
         if role in "qkv":
             heads, n = (
                 (shape.n_heads, self.n_heads)
@@ -153,23 +163,19 @@ class Partition:
         if role == "unembedding":
             return Part(self.vocabulary(tile), hidden)
         if role == "router":
-            return Part(_all(shape.n_experts), hidden)
+            return Part(Slice.all(shape.n_experts), hidden)
         if expert is not None and expert not in self.experts(tile):
             return None
-        inner = self.inner(tile) if expert is None else _all(shape.intermediate)
+        inner = self.inner(tile) if expert is None else Slice.all(shape.intermediate)
         if role == "down":
             return Part(hidden, inner)
         if role == "gate_up":
-            return Part(_all(2 * shape.intermediate), hidden)
+            return Part(Slice.all(2 * shape.intermediate), hidden)
         return Part(inner, hidden)
 
 
 def _misfit(got: str, do: str) -> HnlpuError:
     return HnlpuError("the grid does not fit the model", where="--grid", got=got, do=do)
-
-
-def _all(n: int) -> Slice:
-    return Slice(0, n, n)
 
 
 def _share(n: int, parts: int, index: int, *, cuts_columns: bool) -> Slice:
@@ -181,9 +187,13 @@ def _share(n: int, parts: int, index: int, *, cuts_columns: bool) -> Slice:
 
 
 def _cut_axis(values: Any, axis: int, part: Slice, fill: float = 0) -> Any:
-    kept = np.take(values, range(part.first, min(part.total, part.first + part.length)), axis)
+    """A view where nothing is padded."""
+    kept = values[(slice(None),) * axis + (slice(part.first, part.first + part.length),)]
+    missing = part.length - kept.shape[axis]
+    if not missing:
+        return kept
     pad = [(0, 0)] * values.ndim
-    pad[axis] = 0, part.length - kept.shape[axis]
+    pad[axis] = 0, missing
     return np.pad(kept, pad, constant_values=fill)
 
 

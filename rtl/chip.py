@@ -35,7 +35,7 @@ from hnlpu.rtl.fifo import Fifo
 from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.hierarchy import Library
 from hnlpu.rtl.host import Host
-from hnlpu.rtl.interconnect import Interconnect, Source
+from hnlpu.rtl.interconnect import Interconnect, Source, element_bits
 from hnlpu.rtl.merge import Merge
 from hnlpu.rtl.netlist import Block, Netlist, stream_bits
 from hnlpu.rtl.quantizer import Quantizer
@@ -94,7 +94,9 @@ class _Builder:
         for i in range(shape.n_layers):
             last, port, name = self._layer(i, last, port, name)
         norm = self._norm("head_norm", last, port, name)
-        feed = self._quantised(norm, "y", "head_norm", _whole(shape.hidden), "unembedding", 1, norm)
+        feed = self._quantised(
+            norm, "y", "head_norm", Slice.all(shape.hidden), "unembedding", 1, norm
+        )
         logits = self._array(feed, 0, "lm_head", "head_logits")
         gathered = self._logits((logits, "y"))
         counting = [block for block in net.blocks.values() if "saturated" in block.ports()]
@@ -135,7 +137,7 @@ class _Builder:
         """All logits, on the first chip."""
         grid, tile = self.plan.grid, self.plan.tile
         vocab, length = self.plan.shape.vocab, self.partition.vocabulary(tile).length
-        in_row = min(vocab - tile.row * grid.columns * length, grid.columns * length)
+        in_row = self.partition.row_vocabulary(tile.row)
         of_row = self.links.gather("head_logits_row", source, "row", length, in_row)
         if of_row is None:
             return None
@@ -292,8 +294,7 @@ class _Builder:
             whole = self.links.all_reduce(
                 f"{name}_sum", (drain, "y"), "sum", "integers", axes, grows=True
             )
-            x_bits = base.y_bits + sum(len(self.links.others(a)).bit_length() for a in axes)
-            scale = net.add(name, Scale, base.n_rows, x_bits, *rest)
+            scale = net.add(name, Scale, base.n_rows, element_bits(whole), *rest)
             net.join(*whole, scale, "x", f"{name}_sums")
         else:
             drain = scale = net.add(name, Drain, base.n_rows, base.y_bits, *rest)
@@ -402,7 +403,7 @@ class _Builder:
                 last, stream = cached, f"{stem}_{role}_cache"
             net.join(last, "y", attention, role, stream)
         feed = self._quantised(
-            attention, "y", f"{stem}_attention", _whole(n_heads * shape.head_dim), "o", 1,
+            attention, "y", f"{stem}_attention", Slice.all(n_heads * shape.head_dim), "o", 1,
             agree=("row",),
         )  # fmt: skip
         o = self._array(
@@ -417,13 +418,15 @@ class _Builder:
         net, plan, n, shape = self.net, self.plan, self.plan.numerics, self.plan.shape
         inner = self.partition.inner(plan.tile)
         norm = self._norm(f"{stem}_mlp_norm", fork, "y_0", f"{stem}_mlp_in")
-        feed = self._quantised(norm, "y", f"{stem}_mlp_norm", _whole(shape.hidden), "mlp", 2, norm)
+        feed = self._quantised(
+            norm, "y", f"{stem}_mlp_norm", Slice.all(shape.hidden), "mlp", 2, norm
+        )
         swiglu = net.add(f"{stem}_swiglu", Swiglu, False, shape.swiglu_limit, n, plan.position_bits)
         for index, role in enumerate(("gate", "up")):
             drain = self._array(feed, index, f"{name}.mlp.{role}_proj", f"{stem}_{role}")
             net.join(drain, "y", swiglu, role, f"{stem}_{role}")
         feed = self._quantised(
-            swiglu, "y", f"{stem}_swiglu", _whole(inner.length), "down", 1, agree=_ALL
+            swiglu, "y", f"{stem}_swiglu", Slice.all(inner.length), "down", 1, agree=_ALL
         )
         down = self._array(
             feed, 0, f"{name}.mlp.down_proj", f"{stem}_down", residual=True, axes=_ALL
@@ -436,7 +439,7 @@ class _Builder:
         own = self.partition.experts(plan.tile)
         norm = self._norm(f"{stem}_mlp_norm", fork, "y_0", f"{stem}_mlp_in")
         feed = self._quantised(
-            norm, "y", f"{stem}_mlp_norm", _whole(shape.hidden), "mlp", 1, norm,
+            norm, "y", f"{stem}_mlp_norm", Slice.all(shape.hidden), "mlp", 1, norm,
             n_selected=len(own),
         )  # fmt: skip
         logits = self._array(feed, 0, f"{name}.mlp.router", f"{stem}_router")
@@ -462,7 +465,7 @@ class _Builder:
         swiglu = net.add(f"{stem}_swiglu", Swiglu, True, shape.swiglu_limit, n, position_bits)
         net.join(gate_up, "y", swiglu, "x", f"{stem}_gate_up")
         feed = self._quantised(
-            swiglu, "y", f"{stem}_swiglu", _whole(shape.intermediate), "down", 0,
+            swiglu, "y", f"{stem}_swiglu", Slice.all(shape.intermediate), "down", 0,
             n_selected=len(own),
         )  # fmt: skip
         route(1, feed, "select")
@@ -525,7 +528,3 @@ class _Builder:
 
 
 _ALL = ("row", "column")
-
-
-def _whole(n: int) -> Slice:
-    return Slice(0, n, n)

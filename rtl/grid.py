@@ -28,7 +28,6 @@ __all__ = ["GLITCH", "GRID", "SystemNetlist", "system_netlist"]
 GRID = "hn_grid"
 #: End of the name of a block that makes errors on a wire.
 GLITCH = "_glitch"
-_SHARED = ("clk", "rst", "stall")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,27 +70,24 @@ class SystemNetlist:
 
     def _grid(self) -> Structure:
         net = Netlist(self.top, self.library)
-        root = Tile()
+        root, *others = self.chips
+        saturated = concat(f"{tile}_saturated" for tile in others)
         for tile, chip in self.chips.items():
             pins = []
             for port in chip.ports:
-                if port.name in _SHARED:
-                    wire = port.name
-                elif port.name == "others_saturated":
-                    wire = concat(f"{other}_saturated" for other in self.chips if other != root)
-                elif tile == root and not _is_link(port) and not port.name.startswith("boot__"):
-                    wire = port.name
-                    net.ports.append(port)
-                elif port.name.startswith("boot__"):
-                    wire = port.name
-                    if tile == root:
-                        net.wire(wire, port.n_bits)
-                else:
-                    wire = net.wire(f"{tile}_{port.name}", port.n_bits)
-                pins.append((port.name, wire))
+                name = port.name
+                if _is_link(port) or name == "saturated":
+                    wire = net.wire(f"{tile}_{name}", port.n_bits)
+                elif name == "others_saturated":
+                    wire = saturated
+                else:  # one wire for all: what all chips share, and the first one's own pins
+                    wire = name
+                    if tile == root and name.startswith("boot__"):
+                        net.wire(name, port.n_bits)
+                    elif tile == root:
+                        net.ports.append(port)
+                pins.append((name, wire))
             net.others.append(Instance(chip.name, str(tile), tuple(pins)))
-        shared = [port for port in self.chips[root].ports if port.name in _SHARED]
-        net.ports[:0] = shared
         self._wire(net)
         return net.structure(
             f"{len(self.chips)} chips and the wires between them.\nverilator lint_off UNUSEDSIGNAL"

@@ -20,7 +20,18 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from hnlpu.host import IDENTITY, Control, HostError, Register, Status, TokenWord
+from hnlpu.host import (
+    IDENTITY,
+    IDLE_WRITES,
+    READ_ONLY,
+    SEQUENCE_SETTINGS,
+    WRITE_ONLY,
+    Control,
+    HostError,
+    Register,
+    Status,
+    TokenWord,
+)
 from hnlpu.rtl.fifo import Fifo
 from hnlpu.rtl.hierarchy import SharedComponent, place
 from hnlpu.rtl.vectors import BOOT_ADDRESS_BITS, boot_signature, token_signature
@@ -36,32 +47,6 @@ _SETTINGS = (
     Register.BOOT_ADDRESS,
     Register.SEQUENCE,
 )
-#: Settings of a sequence.
-_OWN = (Register.LIMIT, Register.STOP)
-_IDLE_WRITES = (
-    Register.TEMPERATURE,
-    Register.TOP_K,
-    Register.COUNTER,
-    Register.BOOT_ADDRESS,
-    Register.SEED,
-    Register.BOOT_DATA,
-)
-_READ_ONLY = (
-    Register.IDENTITY,
-    Register.STATUS,
-    Register.TOKEN,
-    Register.POSITION,
-    Register.CYCLES,
-    Register.BUSY_CYCLES,
-    Register.TOKENS_IN,
-    Register.TOKENS_OUT,
-    Register.SATURATIONS,
-    Register.VOCABULARY,
-    Register.CONTEXT,
-    Register.SEQUENCES,
-    Register.SEQUENCE_STATUS,
-)
-_WRITE_ONLY = (Register.CONTROL, Register.PROMPT, Register.SEED, Register.BOOT_DATA)
 
 
 def request_signature() -> stream.Signature:
@@ -390,16 +375,16 @@ class Host(SharedComponent):
         with m.Switch(self.request.p.address):
             for register in Register:
                 with m.Case(register):
-                    if register in _READ_ONLY:
+                    if register in READ_ONLY:
                         with m.If(self.request.p.write):
                             m.d.comb += refusal.eq(HostError.REGISTER)
-                    if register in _WRITE_ONLY:
+                    if register in WRITE_ONLY:
                         with m.If(~self.request.p.write):
                             m.d.comb += refusal.eq(HostError.REGISTER)
-                    if register in _IDLE_WRITES:
+                    if register in IDLE_WRITES:
                         with m.If(self.request.p.write & busy):
                             m.d.comb += refusal.eq(HostError.BUSY)
-                    if register in _OWN:
+                    if register in SEQUENCE_SETTINGS:
                         with m.If(self.request.p.write & working):
                             m.d.comb += refusal.eq(HostError.BUSY)
                     if register in limits:

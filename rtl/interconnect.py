@@ -20,7 +20,7 @@ from hnlpu.rtl.netlist import Block, Netlist, stream_bits
 from hnlpu.rtl.structure import Port
 from hnlpu.widths import channel_bits
 
-__all__ = ["Interconnect", "Source"]
+__all__ = ["Interconnect", "Source", "element_bits"]
 
 #: A block and the name of its output stream.
 Source = tuple[Block, str]
@@ -60,15 +60,11 @@ class Interconnect:
 
     def group(self, axis: str) -> tuple[Tile, ...]:
         """Chips of this one's ``row`` or ``column``, in their order."""
-        grid, tile = self.plan.grid, self.plan.tile
-        if axis == "row":
-            return tuple(Tile(tile.row, c) for c in range(grid.columns))
-        assert axis == "column", axis
-        return tuple(Tile(r, tile.column) for r in range(grid.rows))
+        return self.plan.grid.group(self.plan.tile, axis)
 
     def others(self, axis: str) -> tuple[Tile, ...]:
         """The same without this one."""
-        return tuple(tile for tile in self.group(axis) if tile != self.plan.tile)
+        return self.plan.grid.others(self.plan.tile, axis)
 
     def send(self, to: Tile, name: str, source: Source, n_bits: int | None = None) -> None:
         """A channel to a neighbour; of a payload, the low ``n_bits``."""
@@ -88,10 +84,7 @@ class Interconnect:
         """Send a stream to others; it goes on here, too."""
         if not to:
             return source
-        fork = self._fork(name, source, 1 + len(to))
-        for i, tile in enumerate(to):
-            self.send(tile, name, (fork, f"y_{i + 1}"))
-        return fork, "y_0"
+        return self._copied(name, source, to), "y_0"
 
     def all_reduce(
         self, name: str, source: Source, operation: str, kind: str, axes: Sequence[str], *,
@@ -125,17 +118,15 @@ class Interconnect:
         others: Sequence[Tile],
         grows: bool,
     ) -> Source:
-        block, port = source
-        n_bits = _element_bits(source)
+        n_bits = element_bits(source)
         y_bits = n_bits + (len(others).bit_length() if grows else 0)
         reduce = self.net.add(
             f"{name}_reduce", AllReduce, operation, kind, 1 + len(others), n_bits, y_bits,
             self.plan.position_bits,
         )  # fmt: skip
-        fork = self._fork(name, (block, port), 1 + len(others))
+        fork = self._copied(name, source, others, n_bits)
         self.net.join(fork, "y_0", reduce, "x", f"{name}_own")
         for i, tile in enumerate(others):
-            self.send(tile, name, (fork, f"y_{i + 1}"), n_bits)
             self.receive(tile, name, (reduce, f"others_{i}"))
         return reduce, "y"
 
@@ -144,10 +135,8 @@ class Interconnect:
         others = self.others(axis)
         if not others:
             return source
-        n_bits = _element_bits(source)
-        fork = self._fork(name, source, 1 + len(others))
-        for i, tile in enumerate(others):
-            self.send(tile, name, (fork, f"y_{i + 1}"))
+        n_bits = element_bits(source)
+        fork = self._copied(name, source, others)
         return self._gathered(name, (fork, "y_0"), axis, n_bits, length, total)
 
     def gather(
@@ -160,7 +149,7 @@ class Interconnect:
             return None
         if not self.others(axis):
             return source
-        return self._gathered(name, source, axis, _element_bits(source), length, total)
+        return self._gathered(name, source, axis, element_bits(source), length, total)
 
     def _gathered(
         self, name: str, own: Source, axis: str, n_bits: int, length: int, total: int
@@ -176,10 +165,14 @@ class Interconnect:
                 self.receive(tile, name, (gather, f"x_{i}"))
         return gather, "y"
 
-    def _fork(self, name: str, source: Source, n_outputs: int) -> Block:
-        block, port = source
-        fork = self.net.add(f"{name}_copies", Fork, stream_bits(block, port), n_outputs)
-        self.net.join(block, port, fork, "x", f"{name}_mine")
+    def _copied(
+        self, name: str, source: Source, to: Sequence[Tile], n_bits: int | None = None
+    ) -> Block:
+        """A fork whose first output stays here; the others send the payload, or its low ``n_bits``."""
+        fork = self.net.add(f"{name}_copies", Fork, stream_bits(*source), 1 + len(to))
+        self.net.join(*source, fork, "x", f"{name}_mine")
+        for i, tile in enumerate(to):
+            self.send(tile, name, (fork, f"y_{i + 1}"), n_bits)
         return fork
 
     def connect(self) -> None:
@@ -228,8 +221,8 @@ class Interconnect:
         return sent, received
 
 
-def _element_bits(source: Source) -> int:
-    """Width of the element of a stream: of its first field, if it has fields."""
+def element_bits(source: Source) -> int:
+    """Width of the element of a stream: of its first field."""
     block, port = source
     shape = getattr(block.component, port).payload.shape()
     return int(next(iter(shape))[1].width)

@@ -12,7 +12,18 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from hnlpu.host import Control, HostError, Register, Status, TokenWord
+from hnlpu.host import (
+    IDLE_WRITES,
+    LAST,
+    READ_ONLY,
+    SEQUENCE_SETTINGS,
+    WRITE_ONLY,
+    Control,
+    HostError,
+    Register,
+    Status,
+    TokenWord,
+)
 from hnlpu.sim.cycle_tokens import Passage, Text, Workload
 from hnlpu.sim.network import At, Block, Channel, Process
 from hnlpu.sim.stall import Noise
@@ -21,24 +32,7 @@ __all__ = ["Driver", "Host", "Look", "Pausing", "Reply", "Request", "Until"]
 
 _NONE = 1 << 62
 _REGISTERS = frozenset(int(register) for register in Register)
-_LAST = 1 << 31
-#: Read only, and written only while a sequence or the chip does nothing.
-_READ_ONLY = frozenset(
-    {
-        Register.IDENTITY, Register.STATUS, Register.TOKEN, Register.POSITION, Register.CYCLES,
-        Register.BUSY_CYCLES, Register.TOKENS_IN, Register.TOKENS_OUT, Register.SATURATIONS,
-        Register.VOCABULARY, Register.CONTEXT, Register.SEQUENCES, Register.SEQUENCE_STATUS,
-    }
-)  # fmt: skip
-_WRITE_ONLY = frozenset({Register.CONTROL, Register.PROMPT, Register.SEED, Register.BOOT_DATA})
-_IDLE_CHIP = frozenset(
-    {
-        Register.TEMPERATURE, Register.TOP_K, Register.COUNTER, Register.BOOT_ADDRESS,
-        Register.SEED, Register.BOOT_DATA,
-    }
-)  # fmt: skip
 _SAMPLING = frozenset({Register.TEMPERATURE, Register.TOP_K, Register.SEED})
-_IDLE_SEQUENCE = frozenset({Register.LIMIT, Register.STOP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +291,7 @@ class Host(Block):
         sequence.generated += 1
         end = (
             sequence.generated >= sequence.limit
-            or (sequence.stop >= _LAST and sampled == sequence.stop - _LAST)
+            or (sequence.stop >= LAST and sampled == sequence.stop - LAST)
             or sequence.position == self.context
         )
         self._outward.append(_Out(owner, sampled, end))
@@ -342,7 +336,7 @@ class Host(Block):
         register = request.register
         if register not in _REGISTERS:
             return HostError.REGISTER
-        if register in (_WRITE_ONLY if word is None else _READ_ONLY):
+        if register in (WRITE_ONLY if word is None else READ_ONLY):
             return HostError.REGISTER
         if word is None:
             return HostError.NONE
@@ -352,11 +346,11 @@ class Host(Block):
         if register == Register.PROMPT:
             if sequence.closed:
                 return HostError.BUSY
-            if word & (_LAST - 1) >= self.vocab:
+            if word & (LAST - 1) >= self.vocab:
                 return HostError.TOKEN
             return HostError.CONTEXT if sequence.position == self.context else HostError.NONE
-        busy = (register in _IDLE_CHIP and self._busy()) or (
-            register in _IDLE_SEQUENCE and sequence.working
+        busy = (register in IDLE_WRITES and self._busy()) or (
+            register in SEQUENCE_SETTINGS and sequence.working
         )
         return HostError.BUSY if busy else HostError.NONE
 
@@ -389,9 +383,9 @@ class Host(Block):
             position = sequence.position
             sequence.position += 1
             sequence.in_flight += 1
-            self._enter(cycle, token, sampled, self._chosen, word & (_LAST - 1), position)
+            self._enter(cycle, token, sampled, self._chosen, word & (LAST - 1), position)
             self._prompt_turn = False
-            if word & _LAST and sequence.limit:
+            if word & LAST and sequence.limit:
                 sequence.generating, sequence.generated = True, 0
         elif register == Register.SEQUENCE:
             self._chosen = word

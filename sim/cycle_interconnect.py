@@ -48,15 +48,11 @@ class Interconnect:
 
     def group(self, axis: str) -> tuple[Tile, ...]:
         """Chips of this one's ``row`` or ``column``, in their order."""
-        grid, tile = self.plan.grid, self.plan.tile
-        if axis == "row":
-            return tuple(Tile(tile.row, c) for c in range(grid.columns))
-        assert axis == "column", axis
-        return tuple(Tile(r, tile.column) for r in range(grid.rows))
+        return self.plan.grid.group(self.plan.tile, axis)
 
     def others(self, axis: str) -> tuple[Tile, ...]:
         """The same without this one."""
-        return tuple(tile for tile in self.group(axis) if tile != self.plan.tile)
+        return self.plan.grid.others(self.plan.tile, axis)
 
     def send(self, to: Tile, name: str, source: Source, n_bits: int) -> None:
         """A channel to a neighbour."""

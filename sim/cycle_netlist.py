@@ -62,7 +62,7 @@ class _Builder:
             stream = f"layer_{i}_mlp_residual"
         net.add("norm", "head_norm", length=shape.hidden)
         net.join(*last, "head_norm", "x", stream)
-        feed = self._quantised("head_norm", "head_norm", _whole(shape.hidden), 1)
+        feed = self._quantised("head_norm", "head_norm", Slice.all(shape.hidden), 1)
         logits = self._logits((self._array(feed, 0, "lm_head", "head_logits"), "y"))
         if logits is not None:
             self._host(logits)
@@ -85,10 +85,7 @@ class _Builder:
         """All logits, on the first chip."""
         grid, tile, vocab = self.plan.grid, self.plan.tile, self.plan.shape.vocab
         length, n_bits = self.partition.vocabulary(tile).length, self.plan.numerics.value_bits
-        rows = [
-            min(vocab - row * grid.columns * length, grid.columns * length)
-            for row in range(grid.rows)
-        ]
+        rows = [self.partition.row_vocabulary(row) for row in range(grid.rows)]
         of_row = self.links.gather(
             "head_logits_row", source, "row", n_bits, [length] * grid.columns, rows[tile.row]
         )
@@ -204,7 +201,7 @@ class _Builder:
                 last, stream = cached, f"{stem}_{role}_cache"
             net.join(last, "y", attention, role, stream)
         feed = self._quantised(
-            attention, f"{stem}_attention", _whole(self.partition.n_heads * shape.head_dim), 1,
+            attention, f"{stem}_attention", Slice.all(self.partition.n_heads * shape.head_dim), 1,
             agree=("row",),
         )  # fmt: skip
         o = self._array(feed, 0, f"{name}.self_attn.o_proj", f"{stem}_o", axes=("row",))
@@ -238,13 +235,13 @@ class _Builder:
 
     def _dense(self, stem: str, name: str, norm: str, adder: str) -> None:
         net, shape = self.net, self.plan.shape
-        feed = self._quantised(norm, f"{stem}_mlp_norm", _whole(shape.hidden), 2)
+        feed = self._quantised(norm, f"{stem}_mlp_norm", Slice.all(shape.hidden), 2)
         gate = net.add("pair gate", f"{stem}_swiglu")
         for index, role in enumerate(("gate", "up")):
             drain = self._array(feed, index, f"{name}.mlp.{role}_proj", f"{stem}_{role}")
             net.join(drain, "y", gate, role, f"{stem}_{role}")
         inner = self.partition.inner(self.plan.tile)
-        feed = self._quantised(gate, f"{stem}_swiglu", _whole(inner.length), 1, agree=_ALL)
+        feed = self._quantised(gate, f"{stem}_swiglu", Slice.all(inner.length), 1, agree=_ALL)
         down = self._array(feed, 0, f"{name}.mlp.down_proj", f"{stem}_down", axes=_ALL)
         net.join(down, "y", adder, "delta", f"{stem}_down")
 
@@ -252,7 +249,7 @@ class _Builder:
         net, shape = self.net, self.plan.shape
         own = self.partition.experts(self.plan.tile)
         feed = self._quantised(
-            norm, f"{stem}_mlp_norm", _whole(shape.hidden), 1, layer=i, own=own, by_token=True
+            norm, f"{stem}_mlp_norm", Slice.all(shape.hidden), 1, layer=i, own=own, by_token=True
         )
         logits = self._array(feed, 0, f"{name}.mlp.router", f"{stem}_router")
         router = net.add(
@@ -282,7 +279,7 @@ class _Builder:
         gate = net.add("gate", f"{stem}_swiglu")
         net.join(gate_up, "y", gate, "x", f"{stem}_gate_up")
         feed = self._quantised(
-            gate, f"{stem}_swiglu", _whole(shape.intermediate), 0, layer=i, own=own
+            gate, f"{stem}_swiglu", Slice.all(shape.intermediate), 0, layer=i, own=own
         )
         route(1, feed, "select")
         down = merged("down", arrays("down", 0), shape.hidden, 3)
@@ -324,7 +321,3 @@ class _Builder:
             net.join(fifo, "y", target, port, f"{name}_out")
 
         return route
-
-
-def _whole(n: int) -> Slice:
-    return Slice(0, n, n)

@@ -46,8 +46,8 @@ def read_boot_image(bundle: Path, manifest: Mapping[str, Any]) -> tuple[int, int
         chips = chips_of(json.loads((bundle / "chip.json").read_text()))
         stored = load_file(bundle / "boot.safetensors")
         wrong, known = 0, 0
-        for tile, window in ((t, window) for t, chip in chips.items() for window in chip["boot"]):
-            held = _Held.of(manifest, tile)
+        held_by = {tile: _Held.of(manifest, tile) for tile in chips}
+        for held, window in ((held_by[t], w) for t, chip in chips.items() for w in chip["boot"]):
             octaves = image.get(window["base"] + window["parts"][-1]["offset"], 0)
             for part in window["parts"]:
                 values, unit = _expected(window["block"], part, octaves, manifest, stored, held)
