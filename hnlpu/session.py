@@ -100,6 +100,14 @@ def run(
         _check(
             "--backend", options.backend, options.backend == "rtl", "rtl: --timeline needs cycles"
         )
+        rows, columns = manifest["chip"]["grid"]
+        if rows * columns > 1:
+            raise HnlpuError(
+                "the timeline and the block diagram are of one chip",
+                where=str(folder),
+                got=f"a grid of {rows}x{columns}",
+                do="leave --timeline out (--trace has every stream of every chip), or generate without --grid",
+            )
     decoder, tokens = _prompt(folder, options)
     _check_tokens(tokens, manifest)
     text: list[str] = []
@@ -229,14 +237,6 @@ def _run_rtl(
     from hnlpu.verification.chip_compare import traced_vectors
     from hnlpu.verification.chip_run import ChipSimulation, prompt, write
 
-    rows, columns = manifest["chip"]["grid"]
-    if options.timeline is not None and rows * columns > 1:
-        raise HnlpuError(
-            "the timeline and the block diagram are of one chip",
-            where=str(folder),
-            got=f"a grid of {rows}x{columns}",
-            do="leave --timeline out (--trace has every stream of every chip), or generate without --grid",
-        )
     simulation = ChipSimulation(folder, progress=progress)
     stop = manifest["model"]["eos_tokens"]
     steps = [

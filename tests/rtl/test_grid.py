@@ -1,5 +1,6 @@
 """Chips of a grid as netlists: they fit together, and every block is booted."""
 
+import io
 import json
 import re
 
@@ -14,6 +15,7 @@ from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import Grid, Tile
 from hnlpu.link_plan import LinkOptions
 from hnlpu.rtl.grid import system_netlist
+from hnlpu.session import RunOptions, run
 from hnlpu.sim.cycle_chip import chip_layout
 from hnlpu.verification.chip_sources import chips_of
 from hnlpu.verification.readback import readback
@@ -123,3 +125,11 @@ def test_a_context_too_short_for_the_rows(bundle):
     if plan.grid.rows > 1:
         with pytest.raises(HnlpuError, match="too short for the grid"):
             type(plan)(plan.shape, plan.numerics, 3, plan.arrays, grid=plan.grid)
+
+
+def test_a_timeline_of_several_chips_is_refused_before_anything_is_written(bundle, tmp_path):
+    written = io.StringIO()
+    options = RunOptions(tokens=[1], timeline=tmp_path / "out")
+    with pytest.raises(HnlpuError, match="are of one chip"):
+        run(bundle[1], options, stream=written)
+    assert written.getvalue() == "" and not (tmp_path / "out").exists()
