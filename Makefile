@@ -29,7 +29,7 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 
 # Strict editable mode links every file, so that type checkers see the mapped folders; a folder is newer
 # when a file was added.
-$(VENV)/installed-dev: pyproject.toml hnlpu rtl sim costmodel verification reports | $(BIN)/python
+$(VENV)/installed-dev: pyproject.toml hnlpu rtl sim layout costmodel verification reports | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=strict
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("hnlpu", "rtl", "sim", "costmodel", "verification", "reports")
+CODE = ("hnlpu", "rtl", "sim", "layout", "costmodel", "verification", "reports")
 
 
 def _tool() -> dict:
