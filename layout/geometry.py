@@ -1,0 +1,90 @@
+"""Geometry: drawn masks as regions of klayout, and the metal that they make.
+
+klayout is the extra ``layout``; drawing and the fast readback work without it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hnlpu.errors import MissingToolError
+from hnlpu.layout.drawing import Boxes, Pattern, expand
+from hnlpu.layout.rules import METALS, Rules
+
+if TYPE_CHECKING:
+    from klayout import db
+
+__all__ = ["klayout_db", "mask_boxes", "mask_regions", "metal_regions", "via_boxes"]
+
+
+def klayout_db() -> Any:
+    """The module ``klayout.db``.
+
+    Raises
+    ------
+    MissingToolError
+        klayout is not installed.
+    """
+    try:
+        from klayout import db
+    except ImportError as error:
+        raise MissingToolError(
+            "klayout is not installed",
+            where="design rule checks, extraction and pictures of masks",
+            got=str(error),
+            do="pip install 'hnlpu[layout]'; drawing and the fast readback work without it",
+        ) from error
+    return db
+
+
+def via_boxes(rules: Rules, mask: str, centres: npt.NDArray[np.int64]) -> Boxes:
+    """Vias of ``mask`` around centres (n, 2)."""
+    half = rules.vias[mask].size_nm // 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def mask_boxes(
+    patterns: Iterable[Pattern], rules: Rules, vias: Mapping[str, npt.NDArray[np.int64]]
+) -> dict[str, Boxes]:
+    """Every box of every mask: for arrays that fit into memory.
+
+    Parameters
+    ----------
+    patterns : iterable of Pattern
+        What does not depend on weights.
+    rules : Rules
+    vias : mapping of str to int64 array (n, 2)
+        Centres of the weights' vias by mask.
+    """
+    found: dict[str, list[Boxes]] = {}
+    for pattern in patterns:
+        found.setdefault(pattern.mask, []).append(expand(pattern))
+    for mask, centres in vias.items():
+        found.setdefault(mask, []).append(via_boxes(rules, mask, centres))
+    return {mask: np.concatenate(boxes) for mask, boxes in found.items()}
+
+
+def mask_regions(boxes: Mapping[str, Boxes]) -> "dict[str, db.Region]":
+    """Regions of klayout, as drawn: nothing is merged."""
+    db = klayout_db()
+    regions = {}
+    for mask, own in boxes.items():
+        region = db.Region()
+        region.merged_semantics = False
+        for box in own.tolist():
+            region.insert(db.Box(*box))
+        regions[mask] = region
+    return regions
+
+
+def metal_regions(rules: Rules, masks: "Mapping[str, db.Region]") -> "dict[str, db.Region]":
+    """The metal of each layer: wires merged, and without what a mask of cuts takes away."""
+    db = klayout_db()
+    metals = {}
+    for layer in METALS:
+        wires = masks.get(layer, db.Region()).merged()
+        cuts = masks.get(f"{layer}C")
+        metals[layer] = (wires - cuts).merged() if rules.metals[layer].cut and cuts else wires
+    return metals

@@ -1,0 +1,79 @@
+"""Turns: how lines come up from the base, and go down to it and up again.
+
+A line of M8 ends on a port of M7 below it. A line of M10 ends above a bridge of M9 that leads to the nearest
+track of M8, where a pad goes down to a port. Neighbours take tracks of M9 in turn, for their ports would
+touch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnlpu.layout.floorplan import Floorplan, Turn
+from hnlpu.layout.stations import Kind
+
+__all__ = ["Landing", "bridges", "landings", "lines_of", "pads", "track_y", "turns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A line of M10 that meets the base: its place, and the track of M8 on which it does."""
+
+    x: int
+    m8_x: int
+    turn: int
+
+
+def landings(kind: Kind, k: int) -> Iterator[Landing]:
+    """How each track of M10 goes down; those beside each other take ``k`` tracks in turn."""
+    m8 = np.array(sorted(kind.tracks("M8")))
+    free = np.ones(len(m8), dtype=bool)
+    for i, x in enumerate(sorted(kind.tracks("M10"))):
+        distance = np.where(free, np.abs(m8 - x), np.iinfo(np.int64).max)
+        nearest = int(distance.argmin())
+        free[nearest] = False
+        yield Landing(x, int(m8[nearest]), i % k)
+
+
+def turns(floorplan: Floorplan) -> Iterator[tuple[Turn, int]]:
+    """Every turn and its lower edge, the source first."""
+    yield floorplan.source, 0
+    for segment in range(1, floorplan.n_segments):
+        first, _ = floorplan.segment(segment)
+        top = int(floorplan.row_y_nm(np.array(first)))
+        yield floorplan.turn, top - floorplan.turn.n_tracks * floorplan.pitch_nm
+
+
+def track_y(floorplan: Floorplan, bottom: int, track: int) -> int:
+    return bottom + track * floorplan.pitch_nm + floorplan.pitch_nm // 2
+
+
+def lines_of(kind: Kind, layer: str) -> list[int]:
+    """Wires of a layer, left to right."""
+    return sorted(x for name, x in kind.wires if name == layer)
+
+
+def bridges(
+    floorplan: Floorplan, kind: Kind, turn: Turn
+) -> Iterator[tuple[tuple[int, ...], Landing]]:
+    """Where tracks of M10 go down in a turn: lines in and out, straps once."""
+    for landing in landings(kind, len(turn.m10_out)):
+        if landing.x in kind.straps or not turn.m10_in:
+            yield turn.m10_out, landing
+        else:
+            yield turn.m10_in, landing
+            yield turn.m10_out, landing
+
+
+def pads(
+    floorplan: Floorplan, kind: Kind, segment: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Centres x, y of the pads of a segment's stubs, and how often and by how much they repeat in y."""
+    first, n_rows = floorplan.segment(segment)
+    period = floorplan.row_period
+    for row in range(first, first + min(period, n_rows)):
+        ny = -(-(first + n_rows - row) // period)
+        columns = floorplan.pad_column(np.array(row), kind)
+        for stub, y in enumerate(floorplan.stub_y_nm(np.array(row))):
+            yield kind.pads[columns[stub]], int(y), ny, period * floorplan.row_nm
