@@ -84,10 +84,8 @@ def weight_vias(
     wire = drivers - stations.first_driver[station]
     n_lines = np.array([kind.n_lines for kind in stations.kinds])[stations.kind[station]]
     wire[(wire < 0) | (wire >= n_lines)] = -1
-    for tie in (LOW, HIGH):
-        places = [_tie_wire(kind, tie) for kind in stations.kinds]
-        place = np.broadcast_to(np.array(places)[stations.kind[station]], drivers.shape)
-        wire = np.where(drivers == tie, place, wire)
+    for tie in range(stations.ties.shape[1]):
+        wire = np.where(drivers == stations.ties[station, tie], n_lines + tie, wire)
     if (wire < 0).any():
         row, i = (int(n) for n in np.argwhere(wire < 0)[0])
         raise HnlpuError(
@@ -110,10 +108,6 @@ def weight_vias(
     )
     above = upper[kinds, wire]
     return {"VIA8": centre[~above], "VIA9": centre[above]}
-
-
-def _tie_wire(kind: Kind, tie: int) -> int:
-    return kind.n_lines + kind.ties.index(tie) if tie in kind.ties else -1
 
 
 def base_shapes(floorplan: Floorplan) -> Iterator[Pattern]:

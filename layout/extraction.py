@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hnlpu.base import Pins
+from hnlpu.layout.faults import OPEN, Fault
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import klayout_db, metal_regions
 from hnlpu.layout.ports import line_ports, pin_ports
@@ -25,21 +26,7 @@ from hnlpu.layout.rules import METALS, VIAS
 if TYPE_CHECKING:
     from klayout import db
 
-__all__ = ["OPEN", "Extraction", "Fault", "extract"]
-
-#: Driver of a pin that is on no line, or on more than one.
-OPEN = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A place that does not join what it should; nm."""
-
-    what: str
-    where: str
-    x: int
-    y: int
-
+__all__ = ["Extraction", "extract"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extraction:
@@ -48,7 +35,7 @@ class Extraction:
     Attributes
     ----------
     pins : int64 array (n_rows, n_pins + row exponent bits)
-        Drivers, as :func:`hnlpu.layout.drawing.array_pins` gives them; :data:`OPEN` where there is none.
+        Drivers, as :func:`hnlpu.layout.drawing.array_pins` gives them; ``OPEN`` where there is none.
     faults : list of Fault
         Opens, shorts and breaks.
     """

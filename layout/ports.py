@@ -74,11 +74,8 @@ def line_ports(floorplan: Floorplan) -> list[LinePort]:
                 own.append((wire, True, x, track_y(floorplan, bottom, out[place % len(out)])))
             places.append(own)
         for station, (kind_index, x0) in enumerate(zip(stations.kind, stations.x_nm, strict=True)):
-            kind = stations.kinds[kind_index]
             for wire, leaves, x, y in places[kind_index]:
-                tie = wire - kind.n_lines
-                driver = kind.ties[tie] if tie >= 0 else int(stations.first_driver[station]) + wire
-                segment = i if leaves else i - 1
+                segment, driver = i if leaves else i - 1, stations.driver(station, wire)
                 found.append(LinePort(segment, station, wire, driver, leaves, int(x0) + x, y))
     return sorted(found, key=lambda port: (port.y, port.x))
 

@@ -29,12 +29,12 @@ from hnlpu.layout.rules import Rules
 from hnlpu.metal import ROW_EXPONENT_BITS
 from hnlpu.taps import TapsPlan
 
-__all__ = ["LAYERS", "NO_PIN", "Kind", "Stations", "plan_stations"]
+__all__ = ["LAYERS", "NO_PIN", "NO_TIE", "Kind", "Stations", "plan_stations"]
 
 #: Layers that wires may lie on: M8 and M10, or M8 alone, so that one via mask carries the weights.
 LAYERS = ("both", "M8")
-#: A stub that is no pin.
-NO_PIN = -1
+#: A stub that is no pin, a wire that is not there.
+NO_PIN = NO_TIE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Kind:
     width_nm : int
     n_lines : int
         Wires that are neighbouring drivers.
-    ties : tuple of int
-        Drivers of the wires after them.
+    n_ties : int
+        Wires after them.
     pads : tuple of int
         Centres of the columns of pads, on M8.
     wires : tuple of (str, int)
@@ -62,11 +62,15 @@ class Kind:
     name: str
     width_nm: int
     n_lines: int
-    ties: tuple[int, ...]
+    n_ties: int
     pads: tuple[int, ...]
     wires: tuple[tuple[str, int], ...]
     straps: tuple[int, ...]
     stub: tuple[int, int]
+
+    @property
+    def n_wires(self) -> int:
+        return self.n_lines + self.n_ties
 
     def tracks(self, layer: str) -> tuple[int, ...]:
         """Centres of what runs on ``layer`` through the station."""
@@ -87,6 +91,8 @@ class Stations:
         Left edges.
     first_driver : int64 array (n,)
         Driver of the first line.
+    ties : int64 array (n, 2)
+        Drivers of the wires after the lines; :data:`NO_TIE` where there is none.
     pins : int64 array (n, stubs)
         Pin of each stub, bottom stub first; pins from ``n_pins`` on are the row exponent's.
     width_nm : int
@@ -96,8 +102,14 @@ class Stations:
     kind: npt.NDArray[np.int64]
     x_nm: npt.NDArray[np.int64]
     first_driver: npt.NDArray[np.int64]
+    ties: npt.NDArray[np.int64]
     pins: npt.NDArray[np.int64]
     width_nm: int
+
+    def driver(self, station: int, wire: int) -> int:
+        """Driver of a wire."""
+        tie = wire - self.kinds[self.kind[station]].n_lines
+        return int(self.ties[station, tie] if tie >= 0 else self.first_driver[station] + wire)
 
     @property
     def n_stubs(self) -> int:
@@ -120,6 +132,11 @@ class _Want:
     ties: tuple[int, ...]
     first_driver: int
     pins: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[str, int, int]:
+        """What its geometry depends on."""
+        return self.name, self.n_lines, len(self.ties)
 
 
 def plan_stations(
@@ -145,21 +162,21 @@ def plan_stations(
         raise HnlpuError("only a tap crossbar has stations", where=plan.name, got=plan.arch,
                          do="generate with --arch taps")  # fmt: skip
     wants = list(_wants(plan))
-    shapes: dict[tuple[str, int, tuple[int, ...]], int] = {}
+    shapes: dict[tuple[str, int, int], int] = {}
     kinds: list[Kind] = []
     for want in wants:
-        key = (want.name, want.n_lines, want.ties)
-        if key not in shapes:
-            shapes[key] = len(kinds)
+        if want.shape not in shapes:
+            shapes[want.shape] = len(kinds)
             wide = bundle_nm if want.name == "bundle" else None
             kinds.append(_kind(want, rules, layers, wide))
-    kind = np.array([shapes[want.name, want.n_lines, want.ties] for want in wants])
+    kind = np.array([shapes[want.shape] for want in wants])
     widths = np.array([k.width_nm for k in kinds])[kind]
     return Stations(
         kinds=tuple(kinds),
         kind=kind,
         x_nm=np.cumsum(widths) - widths,
         first_driver=np.array([want.first_driver for want in wants]),
+        ties=np.array([(*want.ties, NO_TIE, NO_TIE)[:2] for want in wants]),
         pins=np.array([want.pins for want in wants]),
         width_nm=int(widths.sum()),
     )
@@ -293,7 +310,7 @@ def _kind(want: _Want, rules: Rules, layers: str, width_nm: int | None) -> Kind:
         name=want.name,
         width_nm=width_nm,
         n_lines=want.n_lines,
-        ties=want.ties,
+        n_ties=len(want.ties),
         pads=tuple(m8[:n_pads]),
         wires=tuple(wires),
         straps=tuple(m10[:n_straps]),
