@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
-from hnlpu.metal import ROW_EXPONENT_BITS
+from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
 from hnlpu.partition import Part, cut_values, entry_part
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.array import array_ports
@@ -38,7 +38,8 @@ from hnlpu.verification.boot_readback import read_boot_image
 from hnlpu.verification.dequantize import Tensors, dequantize, hardwired_size, is_hardwired
 from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_header, read_netlist
 
-__all__ = ["Readback", "read_matrix", "readback"]
+__all__ = ["MatrixReader", "Readback", "from_bits", "read_back", "read_matrix", "read_metal",
+           "readback"]  # fmt: skip
 
 # Positions in the header of a base (``hnlpu.rtl.array.array_ports``). Bits from the low tie on are drivers
 # as ``hnlpu.base`` numbers them; a row's own outputs, then the rows' pins, come last.
@@ -189,19 +190,52 @@ def read_matrix(metal: Path, base_files: list[Path], plan: ArrayPlan) -> Readbac
     return _read_matrix(metal, base_files[0], read_header(base_files[0]), plan)
 
 
-def _read_matrix(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Readback:
+def read_metal(metal: Path, base_files: list[Path], plan: ArrayPlan) -> MetalPlan:
+    """The wiring that the metal file ``metal`` holds, to be drawn.
+
+    Raises
+    ------
+    HnlpuError
+        Files that cannot be read, that do not belong together, or a pin on nothing that could be drawn.
+    """
+    netlist = _netlist(metal, base_files[0], read_header(base_files[0]), plan)
+    pins = _pins(netlist, plan)
+    row_exponents, loose = _row_exponents(netlist, plan)
+    for what, wrong in (("pin", pins < 0), ("row exponent", loose)):
+        if wrong.any():
+            row, n = (int(i) for i in np.argwhere(wrong)[0])
+            raise HnlpuError("the metal holds more than wires", where=f"{metal}: row {row}, {what} {n}",
+                             got="no line, tie or output of the row", do="generate it again")  # fmt: skip
+    return MetalPlan(plan, pins, row_exponents.astype(np.int16))
+
+
+def _netlist(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Netlist:
     _check_base(header, plan, base_file)
     netlist = read_netlist(metal, header)
     _check_metal(netlist, plan, metal)
-    wiring = plan.read(_pins(netlist, plan))
-    missing = wiring.missing.copy()
-    n_padding_errors = int(wiring.errors.sum())
+    return netlist
 
+
+def _row_exponents(netlist: Netlist, plan: ArrayPlan) -> tuple[Drivers, npt.NDArray[np.bool_]]:
+    """Exponents of the rows, and which of their bits are on no tie."""
     row_drivers = netlist.outputs[_N_OUTSIDE]
     assert row_drivers is not None
     bits, loose = _ties(netlist, row_drivers.reshape(plan.n_rows, ROW_EXPONENT_BITS))
-    row_exponents = bits @ (1 << np.arange(ROW_EXPONENT_BITS))
-    row_exponents -= bits[:, -1] << ROW_EXPONENT_BITS  # two's complement
+    return from_bits(bits), loose
+
+
+def from_bits(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Row exponents of their bits (n_rows, ROW_EXPONENT_BITS), two's complement."""
+    exponents: npt.NDArray[np.int64] = bits @ (1 << np.arange(ROW_EXPONENT_BITS))
+    return exponents - (bits[:, -1] << ROW_EXPONENT_BITS)
+
+
+def _read_matrix(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Readback:
+    netlist = _netlist(metal, base_file, header, plan)
+    wiring = plan.read(_pins(netlist, plan))
+    missing = wiring.missing.copy()
+    n_padding_errors = int(wiring.errors.sum())
+    row_exponents, loose = _row_exponents(netlist, plan)
     missing |= np.any(loose, axis=1, keepdims=True)
 
     missing |= np.any(_loose(netlist, _X).reshape(plan.n_columns, -1), axis=1)
@@ -226,18 +260,43 @@ def _relative_rmse(got: npt.NDArray[np.float64], reference: npt.NDArray[np.float
     return math.sqrt(error / (power or error)) if error else 0.0
 
 
+class MatrixReader(Protocol):
+    """How the arrays of a bundle are read back."""
+
+    def __call__(self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]) -> Readback:
+        """The array of an ``entry`` of the manifest on ``base``, another, with parameters ``plan``."""
+
+
+class _VerilogReader:
+    """Reads the Verilog of a bundle; the header of a base is read once."""
+
+    def __init__(self, bundle: Path) -> None:
+        self._bundle = bundle
+        self._headers: dict[Path, Header] = {}
+
+    def __call__(self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]) -> Readback:
+        try:
+            file, metal = self._bundle / base["files"][0], self._bundle / entry["metal"]
+        except (LookupError, TypeError) as error:
+            raise HnlpuError("cannot use a base", got=str(error), do="generate it again",
+                             where=f"{self._bundle / 'manifest.json'}: {plan.name}") from error  # fmt: skip
+        if file not in self._headers:
+            self._headers[file] = read_header(file)
+        return _read_matrix(metal, file, self._headers[file], plan)
+
+
 @dataclass(frozen=True, slots=True)
 class _Base:
     plan: ArrayPlan
-    file: Path
-    header: Header
+    entry: Mapping[str, Any]
 
 
 class _Check:
     """Readback of one bundle against one checkpoint."""
 
-    def __init__(self, bundle: Path, checkpoint: Path) -> None:
+    def __init__(self, bundle: Path, checkpoint: Path, reader: MatrixReader) -> None:
         self.bundle = bundle
+        self.reader = reader
         self.manifest = read_manifest(bundle)
         self.checkpoint = Tensors(checkpoint)
         self.reference = Tensors(bundle / "reference.safetensors")
@@ -257,7 +316,7 @@ class _Check:
         return value
 
     def base(self, name: str) -> _Base:
-        """Base ``name`` of the manifest; its header is read once."""
+        """Base ``name`` of the manifest."""
         if name not in self.bases:
             bases = self.entry("bundle", self.manifest, "bases")
             found = [base for base in bases if base.get("name") == name]
@@ -267,13 +326,13 @@ class _Check:
                                  got=f"{len(found)} called {name}",
                                  do="generate the bundle again")  # fmt: skip
             parameters = self.entry(f"base {name}", found[0], "parameters")
-            files = self.entry(f"base {name}", found[0], "files")
+            self.entry(f"base {name}", found[0], "files")
             try:
-                plan, file = plan_from_dict(parameters), self.bundle / files[0]
-            except (TypeError, IndexError) as error:
+                plan = plan_from_dict(parameters)
+            except TypeError as error:
                 raise HnlpuError("cannot use a base", got=str(error), do="generate it again",
                                  where=f"{self.bundle / 'manifest.json'}: base {name}") from error  # fmt: skip
-            self.bases[name] = _Base(plan, file, read_header(file))
+            self.bases[name] = _Base(plan, found[0])
         return self.bases[name]
 
     def matrix(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,8 +359,8 @@ class _Check:
                              got=f"{part.rows.length} x {part.columns.length} on {base.plan.name}",
                              do="generate the bundle again")  # fmt: skip
         original, reference = cut_values(original, part), cut_values(reference, part)
-        metal = self.bundle / self.entry(name, item, "metal")
-        back = _read_matrix(metal, base.file, base.header, base.plan)
+        self.entry(name, item, "metal")
+        back = self.reader(item, base.plan, base.entry)
         self.base_cells += back.base_cells_in_metal
 
         scales = self._row_scales(name, part)
@@ -454,6 +513,13 @@ def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -
     HnlpuError
         Files that cannot be read or do not belong together.
     """
-    result = _Check(bundle, checkpoint).run(progress or Silent())
+    result = read_back(bundle, checkpoint, _VerilogReader(bundle), progress)
     write_json(bundle / "readback.json", result)
     return result
+
+
+def read_back(
+    bundle: Path, checkpoint: Path, reader: MatrixReader, progress: Progress | None = None
+) -> dict[str, Any]:
+    """The same with arrays that ``reader`` reads; writes nothing."""
+    return _Check(bundle, checkpoint, reader).run(progress or Silent())
