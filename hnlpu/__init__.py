@@ -8,6 +8,8 @@ The functions behind the command line are here too::
     hnlpu.verify("bundle")["mismatches"]
     hnlpu.verify_chip("bundle")["mismatches"]
     hnlpu.evaluate("checkpoint")["rows"]
+    hnlpu.draw_masks("bundle", "masks")["totals"]
+    hnlpu.respin("bundle", "newer bundle")["remade"]
     hnlpu.estimate("bundle").headline["chips"].mid
     hnlpu.simulate(model="gpt-oss-120b").tokens_per_s
     hnlpu.write_report("bundle", "report")
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from hnlpu.exploration import ExploreOptions, explore
     from hnlpu.generator import GenerateOptions, generate
     from hnlpu.inspection import inspect
+    from hnlpu.masks import LayoutOptions, draw_masks
     from hnlpu.reports.report import write_cost_report, write_report
     from hnlpu.reproduction import reproduce
     from hnlpu.requantization import quantize
+    from hnlpu.respin import RespinOptions, respin
     from hnlpu.session import run
     from hnlpu.simulation import SimulateOptions, simulate
     from hnlpu.verification.chip import verify_chip
@@ -39,8 +43,11 @@ __all__ = [
     "EvaluateOptions",
     "ExploreOptions",
     "GenerateOptions",
+    "LayoutOptions",
+    "RespinOptions",
     "SimulateOptions",
     "demo",
+    "draw_masks",
     "estimate",
     "evaluate",
     "explore",
@@ -49,6 +56,7 @@ __all__ = [
     "quantize",
     "readback",
     "reproduce",
+    "respin",
     "run",
     "simulate",
     "verify",
@@ -67,8 +75,11 @@ _HOME = {
     "EvaluateOptions": "hnlpu.evaluation",
     "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
+    "LayoutOptions": "hnlpu.masks",
+    "RespinOptions": "hnlpu.respin",
     "SimulateOptions": "hnlpu.simulation",
     "demo": "hnlpu.demonstration",
+    "draw_masks": "hnlpu.masks",
     "estimate": "hnlpu.estimation",
     "evaluate": "hnlpu.evaluation",
     "explore": "hnlpu.exploration",
@@ -77,6 +88,7 @@ _HOME = {
     "quantize": "hnlpu.requantization",
     "readback": "hnlpu.verification.readback",
     "reproduce": "hnlpu.reproduction",
+    "respin": "hnlpu.respin",
     "run": "hnlpu.session",
     "simulate": "hnlpu.simulation",
     "verify": "hnlpu.verification.verify",

@@ -32,6 +32,8 @@ typical use:
   hnlpu run DIR --prompt TEXT -n 40            the chip goes on from a prompt, on Verilator
   hnlpu evaluate CKPT | DIR                    distance to floating point, text, exact answers
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
+  hnlpu layout DIR -o OUT                      the metal as mask files, drawn, checked, read back
+  hnlpu respin OLD NEW                         which masks new weights change, and what they cost
   hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
   hnlpu simulate --model gpt-oss-120b          tokens per second on a grid of chips, token by token
   hnlpu reproduce                              the paper's numbers, published and recomputed
@@ -155,6 +157,16 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--draws", type=int, default=2000, metavar="N", help="Monte Carlo (2000)")
         sub.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 
+    def rules(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--rules", default="n5", metavar="SET", help="design rules: n5 (default), sky130"
+        )
+        sub.add_argument("--rules-file", metavar="FILE", help="a TOML file with rule sets of your own")
+        sub.add_argument(
+            "--layers", default="both", metavar="L",
+            help="both: lines on M8 and M10; M8: on M8 alone, so that one via mask holds the weights",
+        )  # fmt: skip
+
     def numerics(sub: argparse.ArgumentParser, *, own: bool = False) -> None:
         """``own``: what is not given is the bundle's."""
         default = "the bundle's, or 8" if own else "8"
@@ -276,9 +288,9 @@ def _parser() -> argparse.ArgumentParser:
     readback = verb(
         "readback",
         verbs.readback,
-        "read every weight back from the emitted Verilog and compare it with the checkpoint",
+        "read every weight back from the emitted Verilog or masks and compare it with the checkpoint",
     )
-    readback.add_argument("bundle", help="folder written by generate")
+    readback.add_argument("bundle", help="folder written by generate, or by layout: then from the masks")
     checkpoint(readback)
     verify = verb(
         "verify",
@@ -518,6 +530,38 @@ ui.perfetto.dev opens; the second sweeps contexts of 2K to 512K and batches of 1
     )
     simulate.add_argument("-o", "--out", metavar="DIR", help="write tables, JSON and charts there")
     simulate.add_argument("--force", action="store_true", help="replace what is in DIR")
+    layout = verb(
+        "layout",
+        verbs.layout,
+        "draw the metal of a bundle as mask files",
+        "OASIS, a file per mask: a base is drawn once, VIA8 and VIA9 hold the weights. readback OUT CKPT reads them.",
+        example="""\
+examples:
+  hnlpu layout DIR -o out --png --check
+  hnlpu layout DIR -o out --rules sky130
+  hnlpu readback out CKPT""",
+    )
+    layout.add_argument("bundle", help="folder written by generate, of the taps architecture")
+    out(layout, "receives the masks")
+    rules(layout)
+    layout.add_argument(
+        "--match", default="", metavar="TEXT", help="only matrices whose names hold this"
+    )
+    layout.add_argument("--png", action="store_true", help="also pictures of a corner of each base")
+    layout.add_argument(
+        "--check", action="store_true",
+        help="also check design rules and follow the metal of samples (extra [layout])",
+    )  # fmt: skip
+    respin = verb(
+        "respin",
+        verbs.respin,
+        "tell which masks change from one bundle to another, and what that costs",
+        "Counts vias that go and come per mask, photomasks that must be made anew, tiles that stay.",
+    )
+    respin.add_argument("old", help="folder written by generate")
+    respin.add_argument("new", help="the same model with other weights")
+    rules(respin)
+    respin.add_argument("--node", default="5nm", metavar="N", help="whose masks are priced (5nm)")
     report = verb(
         "report",
         verbs.report,

@@ -24,10 +24,12 @@ __all__ = [
     "explore",
     "generate",
     "inspect",
+    "layout",
     "quantize",
     "readback",
     "report",
     "reproduce",
+    "respin",
     "run",
     "simulate",
     "verify",
@@ -183,11 +185,15 @@ def _tracks(entry: dict[str, Any]) -> str:
 
 def readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu.checkpoint import open_checkpoint
+    from hnlpu.verification.mask_readback import is_layout, read_masks_back
 
     folder = open_checkpoint(args.checkpoint).folder
-    result = hnlpu.readback(Path(args.bundle), folder, progress=show)
+    drawn = is_layout(Path(args.bundle))
+    read = read_masks_back if drawn else hnlpu.readback
+    result = read(Path(args.bundle), folder, progress=show)
     faults = (
-        "missing", "mismatches", "constant_mismatches", "image_mismatches", "base_cells_in_metal"
+        "missing", "mismatches", "constant_mismatches", "image_mismatches", "base_cells_in_metal",
+        *(["faults"] if drawn else []),
     )  # fmt: skip
     ok = not any(result[key] for key in faults) and result["weights"] == result["expected"]
     if not args.json:
@@ -204,7 +210,22 @@ def readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"boot image, {result['image_mismatches']} wrong; "
             f"{result['base_cells_in_metal']} cells or operators in the metal"
         )
+        if drawn:
+            first = f", first: {result['first_fault']}" if result["faults"] else ""
+            show_line(f"{result['faults']} shapes are not as they should be{first}")
     return result, 0 if ok else 1
+
+
+def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import mask_verbs
+
+    return mask_verbs.layout(args, show)
+
+
+def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import mask_verbs
+
+    return mask_verbs.respin(args, show)
 
 
 def verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:

@@ -22,6 +22,7 @@ from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import klayout_db, metal_regions
 from hnlpu.layout.ports import line_ports, pin_ports
 from hnlpu.layout.rules import METALS, VIAS
+from hnlpu.layout.windows import Window
 
 if TYPE_CHECKING:
     from klayout import db
@@ -44,7 +45,9 @@ class Extraction:
     faults: list[Fault]
 
 
-def extract(floorplan: Floorplan, masks: "Mapping[str, db.Region]") -> Extraction:
+def extract(
+    floorplan: Floorplan, masks: "Mapping[str, db.Region]", window: Window | None = None
+) -> Extraction:
     """Pins of the rows as the masks wire them.
 
     Parameters
@@ -53,6 +56,8 @@ def extract(floorplan: Floorplan, masks: "Mapping[str, db.Region]") -> Extractio
         Where ports are.
     masks : mapping of str to Region
         All masks, M7 among them.
+    window : Window, optional
+        Follow the ports in here alone; pins elsewhere are not told. It must hold whole segments.
     """
     nets = _Nets(floorplan, masks)
     faults: list[Fault] = []
@@ -60,11 +65,13 @@ def extract(floorplan: Floorplan, masks: "Mapping[str, db.Region]") -> Extractio
     line_of: dict[tuple[int, int], tuple[int, int]] = {}
     net_of: dict[tuple[int, int, int], int | None] = {}
     for port in line_ports(floorplan):
+        if window is not None and not window.holds(port.x, port.y):
+            continue
         net = nets.at(port.x, port.y)
         name = f"wire {port.wire} of station {port.station}, segment {port.segment}"
         line = (port.segment, port.station, port.wire)
         if not port.leaves:
-            if net is None or net_of[line] != net:
+            if line in net_of and (net is None or net_of[line] != net):
                 faults.append(Fault("break", name, port.x, port.y))
             continue
         net_of[line] = net
@@ -80,6 +87,8 @@ def extract(floorplan: Floorplan, masks: "Mapping[str, db.Region]") -> Extractio
         *(a.tolist() for a in (ports.row, ports.pin, ports.station, ports.segment, ports.x, ports.y)),
         strict=True,
     ):
+        if window is not None and not window.holds(x, y):
+            continue
         net = nets.at(x, y)
         found = None if net is None else line_of.get((segment, net))
         name = f"row {row}, pin {pin}"

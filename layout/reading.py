@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import Pins
+from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import Boxes, Pattern, base_shapes, expand
 from hnlpu.layout.faults import OPEN, Fault
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.masks import WEIGHT_MASKS, mask_files
 from hnlpu.layout.stations import NO_PIN
 
 __all__ = ["Reading", "compare_boxes", "read_masks", "read_vias"]
 
-#: Masks that hold weights.
-WEIGHT_MASKS = ("VIA8", "VIA9")
 #: Faults told one by one; the rest is counted.
 _MANY = 100
 
@@ -62,7 +62,7 @@ def read_masks(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> Reading:
     faults: list[Fault] = []
     n_faults = 0
     vias: dict[str, npt.NDArray[np.int64]] = {}
-    for mask in ("M7", *floorplan.rules.masks):
+    for mask in mask_files(floorplan.rules):
         base = _expand(expected.get(mask, []))
         missing, extra = compare_boxes(base, boxes(mask))
         wrong = [("missing", missing)]
@@ -85,29 +85,50 @@ def _expand(patterns: Iterable[Pattern]) -> Boxes:
     return np.concatenate([np.zeros((0, 4), dtype=np.int64), *map(expand, patterns)])
 
 
-def _keys(boxes: Boxes) -> npt.NDArray[np.void]:
-    """Boxes as single values that can be compared and sorted."""
-    rows = np.ascontiguousarray(boxes.astype(">u4"))
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize * 4))).ravel()
+#: Bits of a coordinate and of a size in a key; a mask is at most 16.7 mm wide.
+_PLACE_BITS, _SIZE_BITS = 24, 15
 
 
 def compare_boxes(expected: Boxes, found: Boxes) -> tuple[Boxes, Boxes]:
-    """Boxes that are expected and not found, and the other way round; each counts as often as it stands."""
-    low = min((int(b.min()) for b in (expected, found) if b.size), default=0)
-    keys = [np.sort(_keys(boxes - min(low, 0))) for boxes in (expected, found)]
+    """Boxes that are expected and not found, and the other way round; each counts as often as it stands.
 
-    def without(these: npt.NDArray[np.void], those: npt.NDArray[np.void]) -> Boxes:
-        names, counts = np.unique(these, return_counts=True)
-        others, other_counts = np.unique(those, return_counts=True)
-        place = np.searchsorted(others, names)
-        same = np.zeros(len(names), dtype=bool)
-        inside = place < len(others)
-        same[inside] = others[place[inside]] == names[inside]
-        rest = counts - np.where(same, other_counts[np.minimum(place, len(others) - 1)], 0)
-        left = np.repeat(names, np.maximum(rest, 0))
-        return left.view(">u4").reshape(-1, 4).astype(np.int64) + min(low, 0)
+    Raises
+    ------
+    HnlpuError
+        Coordinates or sizes beyond those of any mask.
+    """
+    both = np.concatenate([expected, found])
+    if not len(both):
+        return both, both
+    low = both[:, :2].min(axis=0)
+    places = both[:, :2] - low
+    extent = both[:, 2:] - both[:, :2]
+    sizes, size = np.unique(extent[:, 0] << 32 | extent[:, 1], return_inverse=True)
+    if int(places.max()) >> _PLACE_BITS or len(sizes) >> _SIZE_BITS or int(extent.min()) < 0:
+        raise HnlpuError("shapes beyond any mask", where="a mask file",
+                         got=f"{places.max()} units wide, {len(sizes)} sizes",
+                         do="draw it again with hnlpu layout")  # fmt: skip
+    keys = (places[:, 0] << _PLACE_BITS | places[:, 1]) << _SIZE_BITS | size.ravel()
+    these, those = np.sort(keys[: len(expected)]), np.sort(keys[len(expected) :])
+    if np.array_equal(these, those):
+        return both[:0], both[:0]
 
-    return without(*keys), without(keys[1], keys[0])
+    def boxes(left: npt.NDArray[np.int64]) -> Boxes:
+        wide = sizes[left & (1 << _SIZE_BITS) - 1]
+        place = left >> _SIZE_BITS
+        corner = np.stack([place >> _PLACE_BITS, place & (1 << _PLACE_BITS) - 1], axis=1) + low
+        return np.concatenate([corner, corner + np.stack([wide >> 32, wide & 0xFFFFFFFF], 1)], axis=1)
+
+    return boxes(_without(these, those)), boxes(_without(those, these))
+
+
+def _without(
+    these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """What of sorted ``these`` is not in sorted ``those``, as often as there are too few."""
+    n_before = np.arange(len(these)) - np.searchsorted(these, these, side="left")
+    n_there = np.searchsorted(those, these, side="right") - np.searchsorted(those, these, side="left")
+    return these[n_before >= n_there]
 
 
 def read_vias(floorplan: Floorplan, vias: Mapping[str, npt.NDArray[np.int64]]) -> Reading:

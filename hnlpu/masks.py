@@ -1,0 +1,208 @@
+"""Layout: the metal of a bundle as masks, and everything that goes with them.
+
+    OUT/layout.json            rules, arrays with their areas and shapes, files with their digests
+    OUT/rules.toml             the rule sets that were drawn with
+    OUT/base/NAME/M9.oas ...   masks of a base that hold no weights
+    OUT/metal/NAME/VIA8.oas    masks that hold the weights of a matrix
+    OUT/bundle/                what of the bundle the masks do not hold: boot image, reference, manifest
+
+The wiring is read from the bundle's Verilog, not planned again: what is drawn is what was verified.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hnlpu import __version__
+from hnlpu.architecture import plan_from_dict
+from hnlpu.bundle import digest, new_folder, read_manifest, write_json
+from hnlpu.errors import HnlpuError
+from hnlpu.layout.floorplan import Floorplan, plan_floorplan
+from hnlpu.layout.masks import MaskFile, write_base, write_weights
+from hnlpu.layout.rules import Rules, load_rules
+from hnlpu.layout.stations import LAYERS
+from hnlpu.progress import Progress, Silent
+from hnlpu.verification.readback import read_metal
+
+__all__ = ["LayoutOptions", "draw_masks"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """How masks are drawn.
+
+    Attributes
+    ----------
+    rules : str
+        A rule set.
+    rules_file : Path or None
+        A TOML file of rule sets; None for those of the package.
+    layers : str
+        Layers that lines may lie on: ``both``, or ``M8`` so that one via mask holds the weights.
+    match : str
+        Draw the matrices whose names hold this; all if empty.
+    """
+
+    rules: str = "n5"
+    rules_file: Path | None = None
+    layers: str = "both"
+    match: str = ""
+
+    def __post_init__(self) -> None:
+        if self.layers not in LAYERS:
+            raise HnlpuError("no such choice of layers", where="--layers", got=repr(self.layers),
+                             do=f"choose {' or '.join(LAYERS)}")  # fmt: skip
+
+
+def draw_masks(
+    bundle: str | Path,
+    out: str | Path,
+    options: LayoutOptions = LayoutOptions(),
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Draw the masks of every array of a bundle.
+
+    Parameters
+    ----------
+    bundle : path
+        A folder that :func:`hnlpu.generate` wrote, of the ``taps`` architecture.
+    out : path
+        Receives the masks; appears whole or not at all.
+    options : LayoutOptions
+    force : bool
+        Replace what ``out`` holds.
+
+    Returns
+    -------
+    dict
+        What ``layout.json`` holds.
+
+    Raises
+    ------
+    HnlpuError
+        Not a bundle, another architecture, unknown or contradicting rules.
+    """
+    show = progress or Silent()
+    bundle = Path(bundle)
+    manifest = read_manifest(bundle)
+    rules = load_rules(options.rules, options.rules_file)
+    matrices = [m for m in manifest["matrices"] if options.match in m["name"]]
+    if not matrices:
+        raise HnlpuError("no matrix of this name", where=f"{bundle / 'manifest.json'}",
+                         got=repr(options.match), do="see names.json of the bundle")  # fmt: skip
+    with new_folder(Path(out), force=force) as folder:
+        drawing = _Drawing(bundle, manifest, rules, options, folder)
+        arrays = []
+        for n, entry in enumerate(matrices):
+            show("layout", n, len(matrices), entry["name"])
+            arrays.append(drawing.array(entry))
+        show("layout", len(matrices), len(matrices))
+        _copy_rest(bundle, folder / "bundle")
+        result = drawing.summary(arrays)
+        write_json(folder / "layout.json", result)
+    return result
+
+
+class _Drawing:
+    """The arrays of one bundle, each base drawn once."""
+
+    def __init__(self, bundle: Path, manifest: Mapping[str, Any], rules: Rules,
+                 options: LayoutOptions, folder: Path) -> None:  # fmt: skip
+        self._bundle, self._rules, self._options = bundle, rules, options
+        self._folder = folder
+        self._manifest = manifest
+        self._entries = {base["name"]: base for base in manifest["bases"]}
+        self._bases: dict[str, tuple[Floorplan, list[MaskFile]]] = {}
+        source = options.rules_file or files("hnlpu.layout") / "data" / "rules.toml"
+        (folder / "rules.toml").write_bytes(source.read_bytes())
+
+    def array(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Draw one matrix; its entry in ``layout.json``."""
+        base = self._entries[entry["base"]]
+        floorplan, base_masks = self._base(base)
+        metal = Path(entry["metal"])
+        paths = [self._bundle / file for file in base["files"]]
+        plan = read_metal(self._bundle / metal, paths, floorplan.plan)
+        folder = self._folder / "metal" / metal.relative_to("rtl/metal").with_suffix("")
+        folder.mkdir(parents=True)
+        masks = write_weights(floorplan, plan, folder)
+        return {
+            "name": entry["name"],
+            "chip": entry["chip"],
+            "metal": entry["metal"],
+            "base": base["name"],
+            "n_weights": entry["n_weights"],
+            "area_um2": floorplan.area_um2,
+            "masks": [self._mask(mask) for mask in (*base_masks, *masks)],
+        }
+
+    def _base(self, entry: Mapping[str, Any]) -> tuple[Floorplan, list[MaskFile]]:
+        name = entry["name"]
+        if name not in self._bases:
+            plan = plan_from_dict(entry["parameters"])
+            floorplan = plan_floorplan(plan, self._rules, layers=self._options.layers)
+            folder = self._folder / "base" / name
+            folder.mkdir(parents=True)
+            self._bases[name] = floorplan, write_base(floorplan, folder)
+        return self._bases[name]
+
+    def _mask(self, mask: MaskFile) -> dict[str, Any]:
+        return {
+            "mask": mask.mask,
+            "file": str(mask.path.relative_to(self._folder)),
+            "n_base": mask.n_base,
+            "n_weights": mask.n_weights,
+            "sha256": digest(mask.path),
+        }
+
+    def summary(self, arrays: list[dict[str, Any]]) -> dict[str, Any]:
+        """What ``layout.json`` holds."""
+        bases = [
+            {
+                "name": name,
+                "parameters": floorplan.plan.as_dict(),
+                "width_um": floorplan.width_nm / 1000,
+                "height_um": floorplan.height_nm / 1000,
+                "bundle_um": floorplan.stations.kinds[0].width_nm / 1000,
+                "row_um": floorplan.row_nm / 1000,
+                "segment_rows": floorplan.segment_rows,
+                "um2_per_weight": floorplan.um2_per_weight,
+                "wires_um2_per_weight": floorplan.wires_um2_per_weight,
+                "silicon_um2_per_weight": floorplan.silicon_um2_per_weight,
+                "tracks": floorplan.plan.tracks,
+                "tracks_available": floorplan.plan.tracks_available,
+            }
+            for name, (floorplan, _) in self._bases.items()
+        ]
+        n_weights = sum(array["n_weights"] for array in arrays)
+        names = {mask["file"]: mask for array in arrays for mask in array["masks"]}
+        n_bytes = sum((self._folder / file).stat().st_size for file in names)
+        area = sum(array["area_um2"] for array in arrays)
+        return {
+            "version": __version__,
+            "rules": {"set": self._rules.name, "title": self._rules.title, "file": "rules.toml"},
+            "layers": self._options.layers,
+            "match": self._options.match,
+            "totals": {
+                "arrays": len(arrays),
+                "weights": n_weights,
+                "vias": sum(mask["n_weights"] for mask in names.values()),
+                "area_mm2": area * 1e-6,
+                "um2_per_weight": area / n_weights,
+                "bytes": n_bytes,
+                "bytes_per_weight": n_bytes / n_weights,
+                "exposures": {m: self._rules.exposures(m) for m in self._rules.masks},
+            },
+            "bases": bases,
+            "arrays": arrays,
+        }
+
+
+def _copy_rest(bundle: Path, folder: Path) -> None:
+    """A bundle without its Verilog, and without what verbs wrote that ran it."""
+    shutil.copytree(bundle, folder, ignore=shutil.ignore_patterns("rtl", "waves", "filelist.f"))

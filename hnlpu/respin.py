@@ -1,0 +1,191 @@
+"""Respin: what new weights change on masks that exist, and what that costs.
+
+Compares the wiring of two bundles, matrix by matrix, as their masks would be drawn. A matrix whose base
+changed, or that only one of them has, needs all its masks anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnlpu.architecture import plan_from_dict
+from hnlpu.bundle import read_manifest
+from hnlpu.costmodel.loader import DataFile
+from hnlpu.costmodel.masks import load_masks
+from hnlpu.errors import HnlpuError
+from hnlpu.layout.drawing import array_pins
+from hnlpu.layout.floorplan import plan_floorplan
+from hnlpu.layout.masks import WEIGHT_MASKS
+from hnlpu.layout.respin import compare_pins
+from hnlpu.layout.rules import Rules, load_rules
+from hnlpu.metal import MetalPlan
+from hnlpu.progress import Progress, Silent
+from hnlpu.verification.readback import read_metal
+
+__all__ = ["RespinOptions", "respin"]
+
+
+@dataclass(frozen=True, slots=True)
+class RespinOptions:
+    """With which rules masks are drawn, and where they are made.
+
+    Attributes
+    ----------
+    rules : str
+        A rule set.
+    rules_file : Path or None
+        A TOML file of rule sets; None for those of the package.
+    node : str
+        Node whose masks are priced.
+    layers : str
+        Layers that lines may lie on.
+    """
+
+    rules: str = "n5"
+    rules_file: Path | None = None
+    node: str = "5nm"
+    layers: str = "both"
+
+
+def respin(
+    old: str | Path,
+    new: str | Path,
+    options: RespinOptions = RespinOptions(),
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What it takes to turn the masks of ``old`` into those of ``new``.
+
+    Parameters
+    ----------
+    old, new : path
+        Bundles of the ``taps`` architecture.
+    options : RespinOptions
+
+    Returns
+    -------
+    dict
+        ``rows``: each matrix with its changed weights' vias; ``masks``: of every mask the shapes removed and
+        added, its exposures, and whether it must be made anew; ``chips``: how many chips have a change;
+        ``remade``, ``kept``: masks; ``tiles``: crossings of a bundle and a row, and how many are untouched;
+        ``usd``: the price of the masks, low, mid and high.
+
+    Raises
+    ------
+    HnlpuError
+        Not bundles, or of another architecture.
+    """
+    show = progress or Silent()
+    rules = load_rules(options.rules, options.rules_file)
+    price = _mask_usd(options.node)
+    sides = [_Side(Path(old)), _Side(Path(new))]
+    names = list(dict.fromkeys([*sides[0].entries, *sides[1].entries]))
+    rows = []
+    for n, name in enumerate(names):
+        show("respin", n, len(names), name[1])
+        rows.append(_compare(name, sides, rules, options.layers))
+    show("respin", len(names), len(names))
+    chips = sorted({row["chip"] for row in rows if row["change"] != "none"}, key=str)
+    masks = [_mask(mask, rows, rules) for mask in rules.masks]
+    remade = [mask["mask"] for mask in masks if mask["remade"]]
+    exposures = sum(mask["exposures"] for mask in masks if mask["remade"]) * len(chips)
+    everything = sum(mask["exposures"] for mask in masks if mask["mask"] in WEIGHT_MASKS)
+    return {
+        "rows": rows,
+        "masks": masks,
+        "remade": remade,
+        "kept": [mask["mask"] for mask in masks if not mask["remade"]],
+        "chips": len(chips),
+        "photomasks": exposures,
+        "tiles": {
+            "total": sum(row["tiles"] for row in rows),
+            "untouched": sum(row["tiles"] - row["changed_tiles"] for row in rows),
+        },
+        "pins": sum(row["pins"] for row in rows),
+        "changed_pins": sum(row["changed_pins"] for row in rows),
+        "usd": {key: value * exposures for key, value in price.items()},
+        "paper_usd": {
+            key: value * len(load_masks(options.node).weight_masks["regions"]) * len(chips)
+            for key, value in price.items()
+        },
+        "rules": rules.name,
+        "node": options.node,
+        "all_photomasks": everything * max(1, len(chips)),
+    }
+
+
+class _Side:
+    """One of the two bundles."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = read_manifest(path)
+        self.entries = {(str(m["chip"]), m["name"]): m for m in self.manifest["matrices"]}
+        self.bases = {base["name"]: base for base in self.manifest["bases"]}
+
+    def metal(self, entry: Mapping[str, Any]) -> MetalPlan:
+        base = self.bases[entry["base"]]
+        files = [self.path / file for file in base["files"]]
+        return read_metal(self.path / entry["metal"], files, plan_from_dict(base["parameters"]))
+
+
+def _compare(
+    name: tuple[str, str], sides: list[_Side], rules: Rules, layers: str
+) -> dict[str, Any]:
+    entries = [side.entries.get(name) for side in sides]
+    row: dict[str, Any] = {"name": name[1], "chip": name[0]}
+    old, new = entries
+    if old is None or new is None:
+        held = old or new
+        assert held is not None
+        lost = {"change": "only in one bundle", "weights": held["n_weights"]}
+        return row | lost | _whole(held["n_weights"])
+    if sides[0].bases[old["base"]]["parameters"] != sides[1].bases[new["base"]]["parameters"]:
+        return row | {"change": "another base", "weights": new["n_weights"]} | _whole(new["n_weights"])
+    plans = [side.metal(entry) for side, entry in zip(sides, (old, new), strict=True)]
+    floorplan = plan_floorplan(plans[0].base, rules, layers=layers)
+    change = compare_pins(floorplan, *map(array_pins, plans))
+    return row | {
+        "change": "vias" if change.n_changed_pins else "none",
+        "weights": new["n_weights"],
+        "pins": change.n_pins,
+        "changed_pins": change.n_changed_pins,
+        "removed": change.removed,
+        "added": change.added,
+        "tiles": change.n_tiles,
+        "changed_tiles": change.n_changed_tiles,
+    }
+
+
+def _whole(n_weights: int) -> dict[str, Any]:
+    """Of a matrix that must be drawn as a whole: every weight counts as a pin and a tile."""
+    return {
+        "pins": n_weights,
+        "changed_pins": n_weights,
+        "removed": {},
+        "added": {},
+        "tiles": n_weights,
+        "changed_tiles": n_weights,
+    }
+
+
+def _mask(mask: str, rows: list[dict[str, Any]], rules: Rules) -> dict[str, Any]:
+    whole = any(row["change"] in ("another base", "only in one bundle") for row in rows)
+    removed = sum(row["removed"].get(mask, 0) for row in rows)
+    added = sum(row["added"].get(mask, 0) for row in rows)
+    return {
+        "mask": mask,
+        "removed": removed,
+        "added": added,
+        "exposures": rules.exposures(mask),
+        "remade": whole or removed + added > 0,
+    }
+
+
+def _mask_usd(node: str) -> dict[str, float]:
+    """Price of one DUV mask of a node."""
+    stack = load_masks(node)
+    price = DataFile("nodes.toml").quantity(f"{node}.mask_set_usd", "USD")
+    units = stack.units()
+    return {"low": price.low / units, "mid": price.value / units, "high": price.high / units}
