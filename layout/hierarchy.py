@@ -38,7 +38,8 @@ _Turn: TypeAlias = tuple[int, int, int, int]
 """xx, xy, yx, yy of a rotation by multiples of 90 degrees, perhaps after a reflection."""
 
 _QUARTERS: tuple[_Turn, ...] = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
-_CHUNK = 1 << 20
+_NOWHERE: _Points = np.empty((0, 2), dtype=np.int64)
+_CHUNK = 1 << 20  # boxes or instances that are moved at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +206,7 @@ def flatten(
                 below = _product(turn, placement.turn)
                 box = _turned(inside, below)
                 local = _moved(placement.at, turn)
-                kept = instances.setdefault(placement.cell, {}).setdefault(below, [])
+                kept = instances.setdefault(placement.cell, {}).setdefault(below, [_NOWHERE])
                 for shifts in _chunks(origins, len(local)):
                     at = (local[None] + shifts[:, None]).reshape(-1, 2)
                     kept.append(_touching(at, np.tile(at, 2) + box, window))

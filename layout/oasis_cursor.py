@@ -73,12 +73,16 @@ class Cursor:
         if value < 128:
             return value
         value &= 127
-        for shift in range(7, 63, 7):
+        shift = 7
+        while value < 1 << 63:
             more = self.byte()
             value |= (more & 127) << shift
             if more < 128:
-                return value
-        raise self.error("a number runs over", "more than 63 bits")
+                break
+            shift += 7  # klayout fills the END record with zeros at the end of a number
+        if value >= 1 << 63:
+            raise self.error("a number runs over", "more than 63 bits")
+        return value
 
     def signed(self) -> int:
         value = self.unsigned()

@@ -423,9 +423,9 @@ class _Reader:
         grid = c.near(c.unsigned()) if kind in (5, 7, 11) else 1
         if kind > 9:
             return c.sums(c.delta_list(n - 1), grid)
-        out = np.zeros((n, 2), dtype=np.int64)
-        out[:, int(kind > 5)] = c.sums(c.unsigned_list(n - 1), grid)
-        return out
+        places = c.sums(c.unsigned_list(n - 1), grid)
+        zeros = np.zeros_like(places)
+        return np.stack((places, zeros) if kind < 6 else (zeros, places), axis=1)
 
     def _steps(self, n: int, step: tuple[int, int]) -> npt.NDArray[np.int64]:
         if n > self._left:
