@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from hnlpu.layout.drawing import Boxes, Pattern, array_pins, base_shapes, weight_vias
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.oasis_reader import flatten, read_oasis
-from hnlpu.layout.oasis_writer import OasisWriter
+from hnlpu.layout.oasis import OasisWriter, flatten, read_oasis
 from hnlpu.layout.rules import Rules
 from hnlpu.metal import MetalPlan
 
