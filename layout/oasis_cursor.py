@@ -4,7 +4,7 @@ Lists of repetitions are decoded as arrays. The pieces of a two-number displacem
 without a loop: after an even number a new displacement begins, and within a run of odd ones every
 second number does.
 
-Checked by ``tests/layout/test_oasis.py``.
+Checked by ``tests/layout/test_oasis.py`` and ``test_oasis_damage.py``.
 """
 
 from struct import unpack_from

@@ -3,7 +3,7 @@
 A signed number carries its sign in bit 0 and its magnitude above it. Lists of numbers, one for each
 via of a mask, are encoded and decoded as arrays.
 
-Checked by ``tests/layout/test_oasis.py``.
+Checked by ``tests/layout/test_oasis.py`` and ``test_oasis_damage.py``.
 """
 
 import numpy as np

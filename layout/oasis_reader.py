@@ -4,8 +4,8 @@ Repetitions are expanded, names and properties skipped, texts too; any other sha
 is an error, and so is every kind of damage. The file's checksum, where it has one, is verified before
 anything else.
 
-Checked by ``tests/layout/test_oasis.py`` on files of this writer, of klayout and of gdstk, cut and
-edited at every byte.
+Checked by ``tests/layout/test_oasis.py`` on files of this writer, of klayout and of gdstk, and by
+``test_oasis_damage.py`` on files that are cut or edited at every byte.
 """
 
 import zlib

@@ -29,6 +29,9 @@ from hnlpu.layout.oasis_records import END_BYTES, MAGIC, Record, Validation
 __all__ = ["OasisWriter"]
 
 _Bools = npt.NDArray[np.bool_]
+_Pairs = npt.NDArray[np.uint64]
+
+_HALF = np.uint64(32)
 
 _SLICE = 1 << 16  # boxes that are encoded at a time
 _FAR = (1 << 31) - 1  # coordinates of other readers have 32 bits
@@ -143,7 +146,7 @@ class OasisWriter:
         boxes = self._checked(layer, boxes)
         if not len(boxes):
             return
-        size = boxes[:, 2] - boxes[:, 0] << 32 | boxes[:, 3] - boxes[:, 1]
+        size = _pair(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
         by_row = _Runs(boxes[:, 0], boxes[:, 1], size, upright=False)
         by_column = _Runs(boxes[:, 1], boxes[:, 0], size, upright=True)
         runs = by_row if by_row.n_runs <= by_column.n_runs else by_column
@@ -262,16 +265,15 @@ class _Runs:
     ----------
     along, across : int64 arrays (n,)
         The lower corners; a run has one ``across``.
-    size : int64 array (n,)
+    size : uint64 array (n,)
         Width and height, 32 bits each.
     upright : bool
         A run goes along y.
     """
 
-    def __init__(self, along: Integers, across: Integers, size: Integers, *, upright: bool) -> None:
+    def __init__(self, along: Integers, across: Integers, size: _Pairs, *, upright: bool) -> None:
         self._low = int(along.min()), int(across.min())
-        place = (across - self._low[1]).astype(np.uint64) << np.uint64(32)
-        place |= (along - self._low[0]).astype(np.uint64)
+        place = _pair(across - self._low[1], along - self._low[0])
         if (size == size[0]).all():
             place.sort()
             self._size = np.broadcast_to(size[:1], size.shape)
@@ -281,7 +283,7 @@ class _Runs:
         self._place, self._upright = place, upright
 
     def _starts(self, part: slice) -> tuple[_Bools, _Bools]:
-        across, size = self._place[part] >> np.uint64(32), self._size[part]
+        across, size = self._place[part] >> _HALF, self._size[part]
         new_size = np.ones(len(size), dtype=np.bool_)
         new_size[1:] = size[1:] != size[:-1]
         new_run = new_size.copy()
@@ -297,10 +299,10 @@ class _Runs:
         """The records of a part of the boxes, as one list of numbers."""
         new_size, new_run = self._starts(part)
         size, place = self._size[part], self._place[part]
-        along = (place & np.uint64(0xFFFFFFFF)).astype(np.int64) + self._low[0]
+        along = _second(place) + self._low[0]
         starts = np.flatnonzero(new_run)
         n_boxes = np.diff(starts, append=len(place))
-        across = (place[starts] >> np.uint64(32)).astype(np.int64) + self._low[1]
+        across = _first(place[starts]) + self._low[1]
         first = new_size[starts]
 
         gaps = np.diff(along, prepend=along[0])
@@ -321,7 +323,7 @@ class _Runs:
         head = at[first] + 2
         sizes = size[starts[first]]
         fields[head], fields[head + 1] = layer
-        fields[head + 2], fields[head + 3] = sizes >> 32, sizes & 0xFFFFFFFF
+        fields[head + 2], fields[head + 3] = _first(sizes), _second(sizes)
         at += 2 + 4 * first
         fields[at + self._upright] = signed_list(along[starts])
         fields[at + (not self._upright)] = signed_list(across)
@@ -338,6 +340,18 @@ class _Runs:
         run = np.repeat(np.arange(len(starts)), n_boxes)[listed]
         fields[body[run] + listed] = gaps[listed] // np.maximum(grid, 1)[run]
         return fields
+
+
+def _pair(first: Integers, second: Integers) -> _Pairs:
+    return first.astype(np.uint64) << _HALF | second.astype(np.uint64)
+
+
+def _first(pairs: _Pairs) -> Integers:
+    return (pairs >> _HALF).astype(np.int64)
+
+
+def _second(pairs: _Pairs) -> Integers:
+    return (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def _string(text: bytes) -> bytes:

@@ -51,6 +51,13 @@ def test_boxes_come_back(tmp_path_factory, boxes, compression):
     assert same(flatten(file, VIA), boxes)
 
 
+def test_the_largest_boxes(tmp_path):
+    far = (1 << 31) - 1
+    boxes = [(-far, -far, far, far), (far - 1, -far, far, far), (-far, -far, far, 1 - far)]
+    write_one(tmp_path / "a.oas", np.array(boxes))
+    assert same(flatten(read_oasis(tmp_path / "a.oas"), VIA), boxes)
+
+
 @pytest.mark.parametrize("upright", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize("gaps", [[4], [4] * 5, [8, 12, 8], [3, 5, 7], [0, 0], [200, 1000, 600]])
 def test_every_kind_of_run(tmp_path, gaps, upright):
