@@ -159,7 +159,7 @@ def _ports(floorplan: Floorplan) -> Iterator[Pattern]:
 
 
 def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
-    stubs = {kind.name: [kind.stub] for kind in floorplan.stations.kinds}
+    stubs = {kind: [kind.stub] for kind in floorplan.stations.kinds}
     for segment in range(floorplan.n_segments):
         first, n_rows = floorplan.segment(segment)
         for y in floorplan.stub_y_nm(np.array(first)):
@@ -167,7 +167,7 @@ def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
     for turn, bottom in turns(floorplan):
         for track in (*turn.m10_in, *turn.m10_out):
             pieces = {
-                kind.name: sorted(
+                kind: sorted(
                     _bridge(floorplan, landing)
                     for tracks, landing in bridges(floorplan, kind, turn)
                     if tracks[landing.turn] == track
@@ -191,18 +191,18 @@ def _bridge(floorplan: Floorplan, landing: Landing) -> tuple[int, int]:
 def _track(
     floorplan: Floorplan,
     y: int,
-    pieces: dict[str, list[tuple[int, int]]],
+    pieces: dict[Kind, list[tuple[int, int]]],
     ny: int,
     dy: int,
 ) -> Iterator[Pattern]:
     """Wires on a track of M9: ``pieces`` of each kind of station, from left to right."""
     rule = floorplan.rules.metals["M9"]
     low, high = y - rule.width_nm // 2, y - rule.width_nm // 2 + rule.width_nm
-    if not any(pieces[kind.name] for kind, _, _ in floorplan.stations.runs()):
+    if not any(pieces[kind] for kind, _, _ in floorplan.stations.runs()):
         return
     if not rule.cut:
         for kind, x0, n in floorplan.stations.runs():
-            for left, right in pieces[kind.name]:
+            for left, right in pieces[kind]:
                 box = (x0 + left, low, x0 + right, high)
                 yield Pattern("M9", box, n, kind.width_nm, ny, dy)
         return
@@ -213,7 +213,7 @@ def _track(
 
     begin = end = -1
     for kind, x0, n in floorplan.stations.runs():
-        own = pieces[kind.name]
+        own = pieces[kind]
         if not own:
             continue
         if begin < 0:

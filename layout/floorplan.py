@@ -253,16 +253,17 @@ def plan_floorplan(
     n_stubs = narrow.n_stubs
     best: tuple[int, int, Stations] | None = None
     # A strip that is one track higher may be narrower: try each, until it is as narrow as wires allow.
-    least = next(kind.width_nm for kind in narrow.kinds if kind.name == "bundle")
-    others = narrow.width_nm - least * plan.n_bundles
+    others = narrow.width_nm - sum(
+        narrow.kinds[kind].width_nm for kind in narrow.kind if narrow.kinds[kind].name == "bundle"
+    )
     tracks = n_stubs
     while best is None or tracks * pitch * narrow.width_nm < best[0]:
         needed = strip_um2 * 1e6 / (tracks * pitch)
-        bundle = max(least, ceil((needed - others) / plan.n_bundles / 20) * 20)
-        width = others + bundle * plan.n_bundles
-        if best is None or width * tracks * pitch < best[0]:
-            stations = plan_stations(plan, rules, layers=layers, bundle_nm=bundle)
-            best = (width * tracks * pitch, tracks, stations)
+        bundle = max(0, ceil((needed - others) / plan.n_bundles / 20) * 20)
+        stations = plan_stations(plan, rules, layers=layers, bundle_nm=bundle)
+        area = stations.width_nm * tracks * pitch
+        if best is None or area < best[0]:
+            best = area, tracks, stations
         tracks += 1
     _, tracks, stations = best
     row_um = tracks * pitch * 1e-3

@@ -140,7 +140,7 @@ class _Want:
 
 
 def plan_stations(
-    plan: ArrayPlan, rules: Rules, *, layers: str = "both", bundle_nm: int | None = None
+    plan: ArrayPlan, rules: Rules, *, layers: str = "both", bundle_nm: int = 0
 ) -> Stations:
     """Stations of ``plan``.
 
@@ -150,13 +150,13 @@ def plan_stations(
     rules : Rules
     layers : str
         One of :data:`LAYERS`.
-    bundle_nm : int, optional
-        Width of a bundle; left out, the least that its wires need.
+    bundle_nm : int
+        Least width of a bundle; it is as wide as its wires need.
 
     Raises
     ------
     HnlpuError
-        Another architecture, or a width that is too small.
+        Another architecture.
     """
     if not isinstance(plan, TapsPlan):
         raise HnlpuError("only a tap crossbar has stations", where=plan.name, got=plan.arch,
@@ -167,7 +167,7 @@ def plan_stations(
     for want in wants:
         if want.shape not in shapes:
             shapes[want.shape] = len(kinds)
-            wide = bundle_nm if want.name == "bundle" else None
+            wide = bundle_nm if want.name == "bundle" else 0
             kinds.append(_kind(want, rules, layers, wide))
     kind = np.array([shapes[want.shape] for want in wants])
     widths = np.array([k.width_nm for k in kinds])[kind]
@@ -290,7 +290,7 @@ def pad_nm(rules: Rules) -> int:
     return _least_pad_nm(rules) + _least_pad_nm(rules) % 2
 
 
-def _kind(want: _Want, rules: Rules, layers: str, width_nm: int | None) -> Kind:
+def _kind(want: _Want, rules: Rules, layers: str, width_nm: int) -> Kind:
     n_pads = _pad_columns(rules)
     n_wires = want.n_lines + len(want.ties)
     n_straps = 1
@@ -298,11 +298,7 @@ def _kind(want: _Want, rules: Rules, layers: str, width_nm: int | None) -> Kind:
     choices = range(n_wires + 1) if layers == "both" else [n_wires]
     least, n8 = min((tracks.width(n_pads + n8, n_wires - n8 + n_straps), -n8) for n8 in choices)
     n8 = -n8
-    if width_nm is None:
-        width_nm = least
-    if width_nm < least:
-        raise HnlpuError("a bundle is too narrow for its wires", where=f"{want.name} on {rules.name}",
-                         got=f"{width_nm} nm", do=f"give {least} nm or more")  # fmt: skip
+    width_nm = max(width_nm, least)
     m8 = tracks.centres("M8", n_pads + n8, width_nm)
     m10 = tracks.centres("M10", n_wires - n8 + n_straps, width_nm)
     wires = [("M8", x) for x in m8[n_pads:]] + [("M10", x) for x in m10[n_straps:]]
