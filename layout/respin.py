@@ -51,13 +51,13 @@ def compare_pins(floorplan: Floorplan, old: Pins, new: Pins) -> ArrayChange:
     changed = old != new
     removed, added = dict.fromkeys(WEIGHT_MASKS, 0), dict.fromkeys(WEIGHT_MASKS, 0)
     rows = np.flatnonzero(changed.any(axis=1))
-    for row in rows:
-        before, after = (weight_vias(floorplan, pins[row : row + 1], int(row)) for pins in (old, new))
+    for row in rows.tolist():
+        own = slice(row, row + 1)
+        before, after = (weight_vias(floorplan, pins[own], row) for pins in (old, new))
         for mask in WEIGHT_MASKS:
-            was = {tuple(centre) for centre in before[mask].tolist()}
-            will = {tuple(centre) for centre in after[mask].tolist()}
-            removed[mask] += len(was - will)
-            added[mask] += len(will - was)
+            was, will = (side[mask][:, 0] << 32 | side[mask][:, 1] for side in (before, after))
+            removed[mask] += len(np.setdiff1d(was, will))
+            added[mask] += len(np.setdiff1d(will, was))
     stations = floorplan.stations
     safe = np.where(stations.pins >= 0, stations.pins, 0)
     tiles = (changed[:, safe] & (stations.pins >= 0)).any(axis=2)

@@ -1,0 +1,146 @@
+"""Pictures of drawn masks: a corner of a base with its weights, layer by layer in colour, and density maps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from hnlpu.layout.drawing import Boxes
+from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.masks import read_mask
+from hnlpu.layout.windows import Window, touching
+from hnlpu.verification.mask_readback import LayoutFiles
+
+__all__ = ["draw_pictures"]
+
+#: Masks from the bottom up, and how they are shown.
+_STYLE = {
+    "M7": ("#9a9a9a", 0.5),
+    "VIA7": ("#404040", 0.9),
+    "M8": ("#3a6fb0", 0.55),
+    "M9": ("#c9a227", 0.45),
+    "M10": ("#b04a5a", 0.45),
+    "VIA8": ("#0b2545", 1.0),
+    "VIA9": ("#5a0f1c", 1.0),
+}
+_NAMES = {
+    "M7": "M7: ports",
+    "VIA7": "VIA7",
+    "M8": "M8: lines, pads",
+    "M9": "M9: stubs",
+    "M10": "M10: lines, strap",
+    "VIA8": "VIA8: weights, pads",
+    "VIA9": "VIA9: weights",
+}
+_MAP = 200  # fields of a density map along its longer side
+
+
+def draw_pictures(layout: Path) -> list[Path]:
+    """One picture per base, of its first array, beside ``layout.json``: ``BASE.png``.
+
+    Parameters
+    ----------
+    layout : Path
+        A folder that :func:`hnlpu.draw_masks` wrote.
+    """
+    files = LayoutFiles(layout)
+    seen: set[str] = set()
+    written = []
+    for array in files.arrays.values():
+        if array["base"] in seen:
+            continue
+        seen.add(array["base"])
+        floorplan = files.floorplan(array["base"])
+        paths = files.paths(array)
+        masks = {mask: read_mask(path, mask) for mask, path in paths.items()}
+        path = layout / f"{array['base']}.png"
+        figure = _picture(array["name"], floorplan, masks)
+        figure.savefig(path, dpi=130, metadata={"Software": None})
+        written.append(path)
+    return written
+
+
+def _corner(floorplan: Floorplan) -> Window:
+    """Two stations and a half of a bundle, the source and some rows."""
+    width = floorplan.stations.kinds[floorplan.stations.kind[0]].width_nm
+    right = min(floorplan.width_nm, int(2.2 * width))
+    rows = max(3, int(right * 0.62 / floorplan.row_nm) + 1)
+    last = min(rows, floorplan.plan.n_rows) - 1
+    top = int(floorplan.row_y_nm(np.array(last))) + floorplan.row_nm
+    return Window(0, 0, right, min(top, floorplan.height_nm))
+
+
+def metal_boxes(boxes: Boxes, cuts: Boxes | None, window: Window, *, vertical: bool) -> Boxes:
+    """Wires within a window, without what cuts take away; both lie on tracks."""
+    if cuts is None:
+        return boxes
+    along = 1 if vertical else 0
+    pieces: list[tuple[int, ...]] = []
+    for box in boxes.tolist():
+        own = [
+            c for c in cuts.tolist()
+            if c[1 - along] < box[3 - along] and c[3 - along] > box[1 - along]
+        ]  # fmt: skip
+        at = box[along]
+        for cut in sorted(own, key=lambda c: int(c[along])):
+            if cut[along] > at:
+                pieces.append(_piece(box, along, at, cut[along]))
+            at = max(at, cut[along + 2])
+        if at < box[along + 2]:
+            pieces.append(_piece(box, along, at, box[along + 2]))
+    del window
+    return np.array(pieces, dtype=np.int64).reshape(-1, 4)
+
+
+def _piece(box: Sequence[int], along: int, low: int, high: int) -> tuple[int, ...]:
+    piece = list(box)
+    piece[along], piece[along + 2] = low, high
+    return tuple(piece)
+
+
+def _picture(name: str, floorplan: Floorplan, masks: dict[str, Boxes]) -> Figure:
+    window = _corner(floorplan)
+    figure = Figure(figsize=(13, 7.5), layout="constrained")
+    axes = figure.subplots(1, 2, width_ratios=[2.2, 1])
+    for mask, (colour, alpha) in _STYLE.items():
+        own = touching(masks[mask], window)
+        cuts = masks.get(f"{mask}C")
+        if cuts is not None:
+            own = metal_boxes(own, touching(cuts, window), window, vertical=mask == "M8")
+        _boxes(axes[0], own / 1000, colour, alpha)
+    axes[0].set(xlim=(window.x0 / 1000, window.x1 / 1000), ylim=(window.y0 / 1000, window.y1 / 1000),
+                xlabel="um", ylabel="um", aspect="equal", title=f"{name}: corner with the source")  # fmt: skip
+    axes[0].legend(handles=[Patch(color=c, alpha=a, label=_NAMES[m]) for m, (c, a) in _STYLE.items()],
+                   loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=7, frameon=False, fontsize=8)  # fmt: skip
+    vias = np.concatenate([masks["VIA8"], masks["VIA9"]])
+    grid = density(vias, floorplan)
+    extent = (0, floorplan.stations.width_nm / 1000, 0, floorplan.height_nm / 1000)
+    image = axes[1].imshow(grid, origin="lower", extent=extent, cmap="viridis", aspect="auto")
+    axes[1].set(xlabel="um", title="share of area under VIA8 and VIA9")
+    figure.colorbar(image, ax=axes[1], shrink=0.8)
+    return figure
+
+
+def _boxes(axes: object, boxes: npt.NDArray[np.float64], colour: str, alpha: float) -> None:
+    patches = [Rectangle((b[0], b[1]), b[2] - b[0], b[3] - b[1]) for b in boxes.tolist()]
+    axes.add_collection(  # type: ignore[attr-defined]
+        PatchCollection(patches, facecolor=colour, alpha=alpha, edgecolor="none")
+    )
+
+
+def density(boxes: Boxes, floorplan: Floorplan) -> npt.NDArray[np.float64]:
+    """Share of the area of each field of a map that small boxes cover, (fields high, fields wide)."""
+    width, height = floorplan.stations.width_nm, floorplan.height_nm
+    step = max(width, height) / min(_MAP, max(2, int(max(width, height) / 2000)))
+    nx, ny = max(1, round(width / step)), max(1, round(height / step))
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    counts, _, _ = np.histogram2d(
+        centre[:, 1], centre[:, 0], bins=(ny, nx), range=((0, height), (0, width)), weights=area
+    )
+    shares: npt.NDArray[np.float64] = counts / (width / nx * height / ny)
+    return shares

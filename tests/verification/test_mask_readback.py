@@ -1,0 +1,190 @@
+"""Masks of a bundle give back the checkpoint's weights; damage on any mask is found and named."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import remembered_bases
+from checkpoints import GPT_OSS, gpt_oss_tensors, write_checkpoint
+
+from hnlpu.cli import main
+from hnlpu.errors import HnlpuError
+from hnlpu.generator import GenerateOptions, generate
+from hnlpu.layout.masks import layer_number, read_mask
+from hnlpu.layout.oasis import Boxes, OasisWriter
+from hnlpu.masks import LayoutOptions, draw_masks
+from hnlpu.respin import respin
+from hnlpu.selection import BaseOptions
+from hnlpu.verification.mask_check import check_layout
+from hnlpu.verification.mask_readback import read_masks_back
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A checkpoint, its bundle, and the bundle's masks."""
+    folder = tmp_path_factory.mktemp("masks")
+    checkpoint = write_checkpoint(folder / "c", GPT_OSS, gpt_oss_tensors(GPT_OSS))
+    with remembered_bases():
+        generate(checkpoint, folder / "b")
+    draw_masks(folder / "b", folder / "m")
+    return checkpoint, folder / "b", folder / "m"
+
+
+@pytest.fixture
+def copy(drawn: tuple[Path, Path, Path], tmp_path: Path) -> Path:
+    return shutil.copytree(drawn[2], tmp_path / "m")
+
+
+def array(layout: Path, name: str = "q_proj") -> dict:
+    arrays = json.loads((layout / "layout.json").read_text())["arrays"]
+    return next(entry for entry in arrays if name in entry["name"])
+
+
+def edit(layout: Path, mask: str, change: Callable[[Boxes], Boxes]) -> None:
+    """Change a mask of an array, and write the file as any tool would."""
+    entry = next(m for m in array(layout)["masks"] if m["mask"] == mask)
+    path = layout / entry["file"]
+    boxes = change(read_mask(path, mask))
+    with OasisWriter(path) as writer, writer.cell("TOP"):
+        writer.boxes(layer_number(mask), boxes)
+
+
+def test_every_weight_comes_back(drawn):
+    checkpoint, bundle, layout = drawn
+    result = read_masks_back(layout, checkpoint)
+    assert result["weights"] == result["expected"] > 5000
+    wrong = ("missing", "mismatches", "constant_mismatches", "image_mismatches", "faults")
+    assert not any(result[key] for key in wrong) and result["first_fault"] is None
+    assert json.loads((layout / "readback.json").read_text()) == result
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    summary = json.loads((layout / "layout.json").read_text())
+    assert summary["totals"]["arrays"] == len(manifest["matrices"])
+    assert summary["totals"]["weights"] == result["weights"]
+    assert not list((layout / "bundle").rglob("*.v"))
+
+
+def test_same_bundle_same_bytes(drawn, tmp_path):
+    _, bundle, layout = drawn
+    draw_masks(bundle, tmp_path / "m")
+    for path in sorted(layout.rglob("*.oas")):
+        assert path.read_bytes() == (tmp_path / "m" / path.relative_to(layout)).read_bytes()
+
+
+def test_no_rule_is_broken(drawn, tmp_path):
+    _, bundle, _ = drawn
+    draw_masks(bundle, tmp_path / "m", LayoutOptions(match="q_proj"))
+    assert check_layout(tmp_path / "m") == []
+
+
+DAMAGES: dict[str, tuple[str, Callable[[Boxes], Boxes]]] = {
+    "via 8 dropped": ("VIA8", lambda b: b[:-1]),
+    "via 9 dropped": ("VIA9", lambda b: b[:-1]),
+    "via 8 moved": ("VIA8", lambda b: np.vstack([b[:-1], b[-1:] + [80, 0, 80, 0]])),
+    "via 9 moved": ("VIA9", lambda b: np.vstack([b[:-1], b[-1:] + [120, 0, 120, 0]])),
+    "via 9 added": ("VIA9", lambda b: np.vstack([b, b[-1:] - [120, 0, 120, 0]])),
+    "cut of a stub missing": ("M9C", lambda b: b[1:]),
+    "cut of a pad missing": ("M8C", lambda b: b[1:]),
+    "port's via missing": ("VIA7", lambda b: b[1:]),
+    "line broken": ("M10", lambda b: np.vstack([b[1:], b[:1] - [0, 0, 0, 500]])),
+    "wires shorted": ("M9", lambda b: np.vstack([b, b[:1] + [0, 40, 0, 40]])),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_named(name, drawn, copy, capsys):
+    mask, change = DAMAGES[name]
+    edit(copy, mask, change)
+    result = read_masks_back(copy, drawn[0])
+    wrong = result["faults"] + result["missing"] + result["mismatches"]
+    assert wrong > 0
+    if mask not in ("VIA8", "VIA9"):  # every array of the base shows it
+        assert result["faults"] > 0 and f": {mask} at (" in result["first_fault"]
+    elif result["mismatches"]:
+        assert any(t["first_mismatch"] for t in result["tensors"])
+    else:
+        assert "q_proj" in result["first_fault"] and " um" in result["first_fault"]
+    assert main(["readback", str(copy), str(drawn[0])]) == 1
+    assert "shapes are not as they should be" in capsys.readouterr().out
+
+
+def test_a_via_on_another_line_is_another_weight(drawn, copy):
+    """A legal drawing: nothing is wrong with it but the weight, which is named."""
+
+    def change(boxes: Boxes) -> Boxes:
+        """The first weight of row 0, from one line of M10 to the next."""
+        place = np.lexsort((boxes[:, 0], boxes[:, 1]))[-1]
+        moved = boxes.copy()
+        step = 120 if (boxes[place, 0] // 120) % 2 else -120
+        moved[place] += [step, 0, step, 0]
+        return moved
+
+    edit(copy, "VIA9", change)
+    result = read_masks_back(copy, drawn[0])
+    assert result["faults"] + result["mismatches"] + result["missing"] > 0
+
+
+def test_files_cut_short_and_layouts_that_are_none(drawn, copy, tmp_path):
+    entry = next(m for m in array(copy)["masks"] if m["mask"] == "VIA8")
+    path = copy / entry["file"]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(HnlpuError, match="VIA8.oas"):
+        read_masks_back(copy, drawn[0])
+    path.unlink()
+    with pytest.raises(HnlpuError, match="VIA8.oas"):
+        read_masks_back(copy, drawn[0])
+    summary = json.loads((copy / "layout.json").read_text())
+    summary["arrays"][0]["masks"] = summary["arrays"][0]["masks"][1:]
+    (copy / "layout.json").write_text(json.dumps(summary))
+    with pytest.raises(HnlpuError, match="a mask is missing"):
+        read_masks_back(copy, drawn[0])
+    (copy / "layout.json").write_text("{}")
+    with pytest.raises(HnlpuError, match="not a layout"):
+        read_masks_back(copy, drawn[0])
+
+
+def test_a_matrix_that_was_not_drawn_is_missing(drawn, tmp_path):
+    checkpoint, bundle, _ = drawn
+    draw_masks(bundle, tmp_path / "m", LayoutOptions(match="q_proj"))
+    result = read_masks_back(tmp_path / "m", checkpoint)
+    assert result["missing"] == result["expected"] - result["weights"] > 0
+
+
+def test_what_cannot_be_drawn_is_refused(drawn, tmp_path):
+    checkpoint, bundle, _ = drawn
+    with pytest.raises(HnlpuError, match="no matrix of this name"):
+        draw_masks(bundle, tmp_path / "m", LayoutOptions(match="z_proj"))
+    with pytest.raises(HnlpuError, match="unknown rule set"):
+        draw_masks(bundle, tmp_path / "m", LayoutOptions(rules="n2"))
+    with pytest.raises(HnlpuError, match="no such choice of layers"):
+        LayoutOptions(layers="M11")
+    with pytest.raises(HnlpuError, match="not a bundle"):
+        draw_masks(checkpoint, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    with remembered_bases():
+        generate(checkpoint, tmp_path / "b", GenerateOptions(base=BaseOptions(arch="merged")))
+    with pytest.raises(HnlpuError, match="only a tap crossbar"):
+        draw_masks(tmp_path / "b", tmp_path / "m")
+
+
+def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
+    checkpoint, bundle, _ = drawn
+    same = respin(bundle, bundle)
+    assert same["remade"] == [] and same["photomasks"] == same["changed_pins"] == 0
+    assert same["tiles"]["untouched"] == same["tiles"]["total"] > 0
+    tensors = gpt_oss_tensors(GPT_OSS, seed=7)
+    other = write_checkpoint(tmp_path / "c", GPT_OSS, tensors)
+    with remembered_bases():
+        generate(other, tmp_path / "b", base=bundle)
+    change = respin(bundle, tmp_path / "b")
+    assert change["remade"] == ["VIA8", "VIA9"] and change["chips"] == 1
+    assert change["photomasks"] == 4  # two masks of two exposures
+    assert set(change["kept"]) == {"VIA7", "M8", "M8C", "M9", "M9C", "M10", "VIA10", "M11"}
+    assert 0 < change["usd"]["low"] < change["usd"]["mid"] < change["usd"]["high"]
+    assert change["usd"]["mid"] == pytest.approx(0.4 * change["paper_usd"]["mid"])
+    removed = sum(row["removed"]["VIA8"] + row["removed"]["VIA9"] for row in change["rows"])
+    assert removed == change["changed_pins"]
+    assert main(["respin", str(bundle), str(tmp_path / "b")]) == 0
+    assert "made anew" in capsys.readouterr().out
