@@ -93,14 +93,23 @@ class Library:
         return Instance(prototype.module_name, **ports), signals
 
     def modules(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(module name, Verilog text)`` of every prototype and everything below it."""
-        written: set[str] = set()
-        while len(written) < len(self._prototypes):
+        """Yield ``(module name, Verilog text)`` of every prototype and everything below it.
+
+        Parameters may be told in more than one way: the text of a name is written once, and two
+        components of one name must have the same.
+        """
+        done: set[Any] = set()
+        written: dict[str, str] = {}
+        while len(done) < len(self._prototypes):
             for key, component in list(self._prototypes.items()):
-                name = component.module_name
+                if key in done:
+                    continue
+                done.add(key)
+                name, text = component.module_name, self._text(key, component)
                 if name not in written:
-                    written.add(name)
-                    yield name, self._text(key, component)
+                    written[name] = text
+                    yield name, text
+                assert written[name] == text, f"two modules are called {name}"
 
     def _text(self, key: Any, component: SharedComponent) -> str:
         if key not in self._emitted:

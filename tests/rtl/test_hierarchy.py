@@ -142,3 +142,33 @@ def test_a_prototype_is_made_once():
     library = Library()
     assert library.prototype(FullAdder) is library.prototype(FullAdder)
     assert [name for name, _ in library.modules()] == ["hn_full_adder"]
+
+
+class _Named(FullAdder):
+    """Another component of a name that is taken: with or without an argument it is the same."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self._own = text
+
+    @property
+    def module_name(self) -> str:
+        return "hn_named"
+
+    def text(self) -> str:
+        return f"module hn_named();{self._own}endmodule\n"
+
+
+def test_parameters_told_in_two_ways_are_one_module():
+    library = Library()
+    library.prototype(_Named)
+    library.prototype(_Named, "")
+    assert [name for name, _ in library.modules()] == ["hn_named"]
+
+
+def test_two_modules_of_one_name_are_refused():
+    library = Library()
+    library.prototype(_Named)
+    library.prototype(_Named, " ")
+    with pytest.raises(AssertionError, match="two modules are called hn_named"):
+        dict(library.modules())
