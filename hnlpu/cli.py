@@ -161,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--rules", default="n5", metavar="SET", help="design rules: n5 (default), sky130"
         )
-        sub.add_argument("--rules-file", metavar="FILE", help="a TOML file with rule sets of your own")
+        sub.add_argument(
+            "--rules-file", metavar="FILE", help="a TOML file with rule sets of your own"
+        )
         sub.add_argument(
             "--layers", default="both", metavar="L",
             help="both: lines on M8 and M10; M8: on M8 alone, so that one via mask holds the weights",
@@ -290,7 +292,9 @@ def _parser() -> argparse.ArgumentParser:
         verbs.readback,
         "read every weight back from the emitted Verilog or masks and compare it with the checkpoint",
     )
-    readback.add_argument("bundle", help="folder written by generate, or by layout: then from the masks")
+    readback.add_argument(
+        "bundle", help="folder written by generate, or by layout: then from the masks"
+    )
     checkpoint(readback)
     verify = verb(
         "verify",

@@ -13,7 +13,6 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.bundle import read_manifest
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.masks import load_masks
-from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import plan_floorplan
 from hnlpu.layout.masks import WEIGHT_MASKS
@@ -142,7 +141,9 @@ def _compare(
         lost = {"change": "only in one bundle", "weights": held["n_weights"]}
         return row | lost | _whole(held["n_weights"])
     if sides[0].bases[old["base"]]["parameters"] != sides[1].bases[new["base"]]["parameters"]:
-        return row | {"change": "another base", "weights": new["n_weights"]} | _whole(new["n_weights"])
+        return (
+            row | {"change": "another base", "weights": new["n_weights"]} | _whole(new["n_weights"])
+        )
     plans = [side.metal(entry) for side, entry in zip(sides, (old, new), strict=True)]
     floorplan = plan_floorplan(plans[0].base, rules, layers=layers)
     change = compare_pins(floorplan, *map(array_pins, plans))

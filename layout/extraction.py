@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Extraction", "extract"]
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Extraction:
     """What the metal of an array joins.
@@ -84,7 +85,10 @@ def extract(
     pins = np.full((floorplan.plan.n_rows, floorplan.n_row_pins), OPEN, dtype=np.int64)
     ports = pin_ports(floorplan)
     for row, pin, station, segment, x, y in zip(
-        *(a.tolist() for a in (ports.row, ports.pin, ports.station, ports.segment, ports.x, ports.y)),
+        *(
+            a.tolist()
+            for a in (ports.row, ports.pin, ports.station, ports.segment, ports.x, ports.y)
+        ),
         strict=True,
     ):
         if window is not None and not window.holds(x, y):

@@ -70,7 +70,9 @@ def line_ports(floorplan: Floorplan) -> list[LinePort]:
                 else:
                     place, into, out, x = downs[x].turn, turn.m10_in, turn.m10_out, downs[x].m8_x
                 if into:
-                    own.append((wire, False, x, track_y(floorplan, bottom, into[place % len(into)])))
+                    own.append(
+                        (wire, False, x, track_y(floorplan, bottom, into[place % len(into)]))
+                    )
                 own.append((wire, True, x, track_y(floorplan, bottom, out[place % len(out)])))
             places.append(own)
         for station, (kind_index, x0) in enumerate(zip(stations.kind, stations.x_nm, strict=True)):
@@ -86,10 +88,12 @@ def pin_ports(floorplan: Floorplan) -> PinPorts:
     rows = np.arange(floorplan.plan.n_rows)
     station, stub = np.nonzero(stations.pins != NO_PIN)
     kinds = stations.kind[station]
-    pads_x = np.stack([
-        np.choose(floorplan.pad_column(rows, kind), np.array(kind.pads)[:, None, None])
-        for kind in stations.kinds
-    ])  # (kind, row, stub)
+    pads_x = np.stack(
+        [
+            np.choose(floorplan.pad_column(rows, kind), np.array(kind.pads)[:, None, None])
+            for kind in stations.kinds
+        ]
+    )  # (kind, row, stub)
     x = stations.x_nm[station] + pads_x[kinds, :, stub].T
     y = floorplan.stub_y_nm(rows)[:, stub]
 

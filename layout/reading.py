@@ -117,17 +117,19 @@ def compare_boxes(expected: Boxes, found: Boxes) -> tuple[Boxes, Boxes]:
         wide = sizes[left & (1 << _SIZE_BITS) - 1]
         place = left >> _SIZE_BITS
         corner = np.stack([place >> _PLACE_BITS, place & (1 << _PLACE_BITS) - 1], axis=1) + low
-        return np.concatenate([corner, corner + np.stack([wide >> 32, wide & 0xFFFFFFFF], 1)], axis=1)
+        return np.concatenate(
+            [corner, corner + np.stack([wide >> 32, wide & 0xFFFFFFFF], 1)], axis=1
+        )
 
     return boxes(_without(these, those)), boxes(_without(those, these))
 
 
-def _without(
-    these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _without(these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """What of sorted ``these`` is not in sorted ``those``, as often as there are too few."""
     n_before = np.arange(len(these)) - np.searchsorted(these, these, side="left")
-    n_there = np.searchsorted(those, these, side="right") - np.searchsorted(those, these, side="left")
+    n_there = np.searchsorted(those, these, side="right") - np.searchsorted(
+        those, these, side="left"
+    )
     return these[n_before >= n_there]
 
 

@@ -17,7 +17,16 @@ from typing import Any
 
 from hnlpu.errors import HnlpuError
 
-__all__ = ["METALS", "VIAS", "MetalRule", "Rules", "SiliconRule", "ViaRule", "load_rules", "rule_sets"]
+__all__ = [
+    "METALS",
+    "VIAS",
+    "MetalRule",
+    "Rules",
+    "SiliconRule",
+    "ViaRule",
+    "load_rules",
+    "rule_sets",
+]
 
 METALS = ("M7", "M8", "M9", "M10", "M11")
 #: Via layer ``VIA8`` joins M8 and M9.

@@ -268,7 +268,9 @@ class _Tracks:
 
 def _pad_columns(rules: Rules) -> int:
     """Columns of pads: two where pads above each other would be too near."""
-    return 1 if _least_pad_nm(rules) + rules.metals["M8"].end_space_nm <= stub_pitch_nm(rules) else 2
+    return (
+        1 if _least_pad_nm(rules) + rules.metals["M8"].end_space_nm <= stub_pitch_nm(rules) else 2
+    )
 
 
 def stub_pitch_nm(rules: Rules) -> int:

@@ -66,9 +66,7 @@ def bridges(
             yield turn.m10_out, landing
 
 
-def pads(
-    floorplan: Floorplan, kind: Kind, segment: int
-) -> Iterator[tuple[int, int, int, int]]:
+def pads(floorplan: Floorplan, kind: Kind, segment: int) -> Iterator[tuple[int, int, int, int]]:
     """Centres x, y of the pads of a segment's stubs, and how often and by how much they repeat in y."""
     first, n_rows = floorplan.segment(segment)
     period = floorplan.row_period

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
+
+from hnlpu.rtl.emission import recall, remember
+from hnlpu.rtl.yosys_text import verilog_texts
 
 __all__ = ["Library", "SharedComponent", "place"]
 
@@ -98,40 +101,52 @@ class Library:
         Parameters may be told in more than one way: the text of a name is written once, and two
         components of one name must have the same.
         """
-        done: set[Any] = set()
+        self._emit()
         written: dict[str, str] = {}
+        for key, component in self._prototypes.items():
+            name, (text, _) = component.module_name, self._emitted[key]
+            if name not in written:
+                written[name] = text
+                yield name, text
+            assert written[name] == text, f"two modules are called {name}"
+
+    def _emit(self) -> None:
+        """Emit every prototype and everything below it, those that Yosys must write in one go."""
+        done: set[Any] = set()
+        waiting: dict[Any, tuple[str, tuple[Any, ...]]] = {}
         while len(done) < len(self._prototypes):
             for key, component in list(self._prototypes.items()):
                 if key in done:
                     continue
                 done.add(key)
-                name, text = component.module_name, self._text(key, component)
-                if name not in written:
-                    written[name] = text
-                    yield name, text
-                assert written[name] == text, f"two modules are called {name}"
+                known = self._emitted.get(key) or recall(key)
+                if known is None:
+                    self._placed = []
+                    text = component.text()
+                    rtlil_text = text or self._rtlil(component)
+                    known = rtlil_text, tuple(self._placed)
+                    if not text:
+                        waiting[key] = known
+                if key not in waiting:
+                    self._emitted[key] = known
+                for kind, parameters in known[1]:
+                    self.prototype(kind, *parameters)
+        texts = verilog_texts([text for text, _ in waiting.values()])
+        for (key, (_, below)), text in zip(waiting.items(), texts, strict=True):
+            clean = _LINT + _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
+            self._emitted[key] = clean, below
+            remember(key, self._emitted[key])
 
-    def _text(self, key: Any, component: SharedComponent) -> str:
-        if key not in self._emitted:
-            self._placed = []
-            text = component.text()
-            self._emitted[key] = text or self._convert(component), tuple(self._placed)
-        text, below = self._emitted[key]
-        for kind, parameters in below:
-            self.prototype(kind, *parameters)
-        return text
-
-    def _convert(self, component: SharedComponent) -> str:
+    def _rtlil(self, component: SharedComponent) -> str:
         reset_less = "rst" not in component.clock_ports
-        text = verilog.convert(
+        text: str = rtlil.convert(
             component,
             name=component.module_name,
             platform=self,
             emit_src=False,
-            strip_internal_attrs=True,
             missing_domain=partial(ClockDomain, reset_less=reset_less),
         )
-        return _LINT + _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
+        return text
 
 
 def place(

@@ -94,7 +94,7 @@ def test_two_processes_write_the_same_bytes(tmp_path, original):
     """Nothing remembered, another hash seed."""
     checkpoint, bundle = original
     code = f"import hnlpu; hnlpu.generate({str(checkpoint)!r}, {str(tmp_path / 'b')!r})"
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "HNLPU_CACHE": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)
     assert contents(tmp_path / "b") == contents(bundle)
 

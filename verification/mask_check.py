@@ -107,9 +107,7 @@ def _array(
             _entry(name, v.rule, v.layer, v.box) for v in check_rules(floorplan.rules, regions)
         ]
         extraction = extract(floorplan, regions, window)
-        found += [
-            _entry(name, f.what, f.where, (f.x, f.y, f.x, f.y)) for f in extraction.faults
-        ]
+        found += [_entry(name, f.what, f.where, (f.x, f.y, f.x, f.y)) for f in extraction.faults]
         followed = extraction.pins >= 0
         for row, pin in np.argwhere(followed & (extraction.pins != expected)).tolist():
             found.append(_entry(name, "another driver than the via's place says",

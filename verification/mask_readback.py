@@ -107,7 +107,9 @@ class _MaskReader:
         self.n_faults = 0
         self.first_fault: str | None = None
 
-    def __call__(self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]) -> Readback:
+    def __call__(
+        self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]
+    ) -> Readback:
         array = self._files.arrays.get(entry["metal"])
         if array is None:
             return _nothing(plan)

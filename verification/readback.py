@@ -263,7 +263,9 @@ def _relative_rmse(got: npt.NDArray[np.float64], reference: npt.NDArray[np.float
 class MatrixReader(Protocol):
     """How the arrays of a bundle are read back."""
 
-    def __call__(self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]) -> Readback:
+    def __call__(
+        self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]
+    ) -> Readback:
         """The array of an ``entry`` of the manifest on ``base``, another, with parameters ``plan``."""
 
 
@@ -274,7 +276,9 @@ class _VerilogReader:
         self._bundle = bundle
         self._headers: dict[Path, Header] = {}
 
-    def __call__(self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]) -> Readback:
+    def __call__(
+        self, entry: Mapping[str, Any], plan: ArrayPlan, base: Mapping[str, Any]
+    ) -> Readback:
         try:
             file, metal = self._bundle / base["files"][0], self._bundle / entry["metal"]
         except (LookupError, TypeError) as error:

@@ -21,7 +21,9 @@ PLANS = [
 ]
 
 
-def small_floorplan(plan: TapsPlan, rules: str = "n5", layers: str = "both", rows: int = 2) -> Floorplan:
+def small_floorplan(
+    plan: TapsPlan, rules: str = "n5", layers: str = "both", rows: int = 2
+) -> Floorplan:
     """A floorplan with a turn every ``rows`` rows."""
     return replace(plan_floorplan(plan, load_rules(rules), layers=layers), segment_rows=rows)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from drawings import PLANS, drawn, random_pins, small_floorplan
 
 from hnlpu.base import LOW
 from hnlpu.errors import HnlpuError
@@ -21,8 +22,6 @@ from hnlpu.layout.rules import rule_sets
 from hnlpu.layout.stations import LAYERS, NO_PIN
 from hnlpu.layout.windows import Window, every_via, tile_windows, touching
 from hnlpu.taps import TapsPlan
-
-from drawings import PLANS, drawn, random_pins, small_floorplan
 
 
 def whole(floorplan: Floorplan) -> Window:

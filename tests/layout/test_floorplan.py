@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawings import PLANS, small_floorplan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +14,6 @@ from hnlpu.layout.rules import load_rules, rule_sets
 from hnlpu.layout.stations import LAYERS, NO_PIN, plan_stations
 from hnlpu.merged import MergedPlan
 from hnlpu.taps import TapsPlan
-
-from drawings import PLANS, small_floorplan
 
 plans = st.builds(
     TapsPlan,

@@ -85,9 +85,7 @@ def test_a_respin_counts_what_differs_between_files(n_changed, tmp_path):
     rng = np.random.default_rng(3)
     places = rng.choice(values.size, n_changed, replace=False)
     values.flat[places] = np.where(values.flat[places] == 12, -8, 12)
-    matrix = AlignedMatrix(
-        "w", values.astype(np.int16), wiring.block_exponents, old.row_exponents
-    )
+    matrix = AlignedMatrix("w", values.astype(np.int16), wiring.block_exponents, old.row_exponents)
     new = plan_metal(matrix, plan)
     change = compare_pins(floorplan, array_pins(old), array_pins(new))
     before = written(floorplan, old, tmp_path / "old")
