@@ -12,6 +12,7 @@ drawn metal obeys the rules, and joins every pin to its driver and to nothing el
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,8 @@ def expand(pattern: Pattern) -> Boxes:
     x = np.arange(pattern.nx) * pattern.dx
     y = np.arange(pattern.ny) * pattern.dy
     shift = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), axis=-1).reshape(-1, 2)
-    return np.asarray(pattern.box) + np.tile(shift, 2)
+    boxes: Boxes = np.asarray(pattern.box) + np.tile(shift, 2)
+    return boxes
 
 
 def array_pins(plan: MetalPlan, rows: slice = slice(None)) -> Pins:
@@ -220,7 +222,7 @@ def _track(
             begin = x0 + own[0][0]
         else:
             yield cut(end, x0 + own[0][0])
-        for (_, left), (right, _) in zip(own, own[1:], strict=False):
+        for (_, left), (right, _) in pairwise(own):
             yield cut(x0 + left, x0 + right, n, kind.width_nm)
         if n > 1:
             yield cut(x0 + own[-1][1], x0 + kind.width_nm + own[0][0], n - 1, kind.width_nm)
@@ -270,7 +272,7 @@ def _gaps(pieces: Sequence[_Piece], top: int) -> Iterator[_Piece]:
         low = group[0][0]
         if low > end:
             yield end, low, 1, 0
-        for this, following in zip(group, group[1:], strict=False):
+        for this, following in pairwise(group):
             yield this[1], following[0], following[2], following[3]
         first, last = group[0], group[-1]
         dy = first[3]

@@ -34,7 +34,7 @@ class Violation:
 def check_rules(rules: Rules, masks: "Mapping[str, db.Region]") -> list[Violation]:
     """Every violation in these masks (as :func:`hnlpu.layout.geometry.mask_regions` gives them)."""
     metals = metal_regions(rules, masks)
-    found = []
+    found: list[Violation] = []
     for layer in METALS:
         found += _check_metal(rules, layer, metals[layer])
         cuts = masks.get(f"{layer}C")

@@ -161,9 +161,9 @@ def read_vias(floorplan: Floorplan, vias: Mapping[str, npt.NDArray[np.int64]]) -
     for what, wrong in (("no via", times == 0), ("more than one via", times > 1)):
         n_faults += int(wrong.sum())
         for r, p in np.argwhere(wrong)[:_MANY].tolist():
-            station, stub = (int(n[0]) for n in np.nonzero(floorplan.stations.pins == p))
-            x = int(floorplan.stations.x_nm[station])
-            y = int(floorplan.stub_y_nm(np.array(r))[stub])
+            place = np.argwhere(floorplan.stations.pins == p)[0]
+            x = int(floorplan.stations.x_nm[place[0]])
+            y = int(floorplan.stub_y_nm(np.array(r))[place[1]])
             faults.append(Fault(what, f"row {r}, pin {p}", x, y))
     pins[times != 1] = OPEN
     return Reading(pins, faults, n_faults)
@@ -190,9 +190,9 @@ def _wires(
     widest = max(kind.width_nm for kind in stations.kinds)
     tables = np.full((len(stations.kinds), widest), -1, dtype=np.int64)
     for i, kind in enumerate(stations.kinds):
-        for wire, (name, centre) in enumerate(kind.wires):
+        for number, (name, centre) in enumerate(kind.wires):
             if name == layer:
-                tables[i, centre] = wire
+                tables[i, centre] = number
     inside = (place >= 0) & (place < widest)
     kind_index = stations.kind[station]
     wire = np.where(inside, tables[kind_index, np.where(inside, place, 0)], -1)

@@ -251,7 +251,10 @@ def _check(rules: Rules, where: str) -> None:
     def refuse(key: str, what: str, got: str, do: str) -> None:
         raise _error(where, f"{rules.name}.{key}", what, got, do)
 
-    for layer, rule in {"silicon": rules.silicon, **rules.metals, **rules.vias}.items():
+    each: dict[str, MetalRule | ViaRule | SiliconRule] = {
+        "silicon": rules.silicon, **rules.metals, **rules.vias,
+    }  # fmt: skip
+    for layer, rule in each.items():
         if rule.confidence not in ("measured", "published", "derived", "assumed"):
             refuse(f"{layer}.confidence", "unknown confidence", rule.confidence,
                    "use measured, published, derived or assumed")  # fmt: skip

@@ -114,7 +114,7 @@ class Stations:
     @property
     def n_stubs(self) -> int:
         """Stubs of a row in each station."""
-        return self.pins.shape[1]
+        return int(self.pins.shape[1])
 
     def runs(self) -> Iterator[tuple[Kind, int, int]]:
         """Stations alike beside each other: their kind, the first one's left edge, and how many."""

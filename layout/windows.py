@@ -35,7 +35,7 @@ class Window:
 def _neighbours(floorplan: Floorplan) -> list[tuple[int, int]]:
     """First and last station of a piece around each pair of kinds that stand beside each other."""
     kind = floorplan.stations.kind
-    pairs = {}
+    pairs: dict[tuple[int, int], int] = {}
     for i, pair in enumerate(zip(kind.tolist(), kind[1:].tolist(), strict=False)):
         pairs.setdefault(pair, i)
     last = len(kind) - 1
@@ -70,7 +70,8 @@ def touching(boxes: Boxes, window: Window) -> Boxes:
     """Boxes that reach into a window, whole."""
     x0, y0, x1, y1 = boxes.T
     inside = (x1 > window.x0) & (x0 < window.x1) & (y1 > window.y0) & (y0 < window.y1)
-    return boxes[inside]
+    found: Boxes = boxes[inside]
+    return found
 
 
 def segment_windows(floorplan: Floorplan, n: int, seed: int = 0) -> list[Window]:

@@ -170,7 +170,7 @@ def test_what_cannot_be_drawn_is_refused(drawn, tmp_path):
 
 
 def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
-    checkpoint, bundle, _ = drawn
+    _, bundle, _ = drawn
     same = respin(bundle, bundle)
     assert same["remade"] == [] and same["photomasks"] == same["changed_pins"] == 0
     assert same["tiles"]["untouched"] == same["tiles"]["total"] > 0
