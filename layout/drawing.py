@@ -21,7 +21,15 @@ from hnlpu.base import HIGH, LOW, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.stations import NO_PIN, Kind
-from hnlpu.layout.turns import Landing, bridges, landings, lines_of, pads, track_y, turns
+from hnlpu.layout.turns import (
+    Landing,
+    bridges,
+    line_ends,
+    lines_of,
+    pads,
+    track_y,
+    turns,
+)
 from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
 
 __all__ = ["Boxes", "Pattern", "array_pins", "base_shapes", "expand", "weight_vias"]
@@ -305,7 +313,7 @@ def _column(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_P
         if x in kind.straps:
             yield 0, floorplan.height_nm, 1, 0
             return
-        yield from _line(floorplan, kind, layer, x)
+        yield from _lines(floorplan, kind, layer, x)
         return
     half = floorplan.pad_nm // 2
     if x in kind.pads:
@@ -314,7 +322,7 @@ def _column(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_P
                 if pad_x == x:
                     yield y - half, y + half, ny, dy
     else:
-        yield from _line(floorplan, kind, layer, x)
+        yield from _lines(floorplan, kind, layer, x)
     for turn, bottom in turns(floorplan):
         for tracks, landing in bridges(floorplan, kind, turn):
             if landing.m8_x == x:
@@ -322,23 +330,6 @@ def _column(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_P
                 yield y - half, y + half, 1, 0
 
 
-def _line(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_Piece]:
-    """A line: from each turn to the next."""
-    vias = floorplan.rules.vias
-    if layer == "M8":
-        place = lines_of(kind, "M8").index(x)
-        reach = vias["VIA7"].size_nm // 2 + vias["VIA7"].upper_end_nm
-    else:
-        k = len(floorplan.source.m10_out)
-        place = next(la.turn for la in landings(kind, k) if la.x == x)
-        reach = vias["VIA9"].size_nm // 2 + vias["VIA9"].upper_end_nm
-    all_turns = list(turns(floorplan))
-    for i, (turn, bottom) in enumerate(all_turns):
-        out = turn.m8_out if layer == "M8" else turn.m10_out
-        low = track_y(floorplan, bottom, out[place % len(out)]) - reach
-        high = floorplan.height_nm
-        if i + 1 < len(all_turns):
-            following, edge = all_turns[i + 1]
-            tracks = following.m8_in if layer == "M8" else following.m10_in
-            high = track_y(floorplan, edge, tracks[place % len(tracks)]) + reach
+def _lines(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_Piece]:
+    for low, high in line_ends(floorplan, kind, layer, x):
         yield low, high, 1, 0

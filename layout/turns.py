@@ -13,7 +13,7 @@ import numpy as np
 from hnlpu.layout.floorplan import Floorplan, Turn
 from hnlpu.layout.stations import Kind
 
-__all__ = ["Landing", "bridges", "landings", "lines_of", "pads", "track_y", "turns"]
+__all__ = ["Landing", "bridges", "landings", "line_ends", "lines_of", "pads", "track_y", "turns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +75,27 @@ def pads(floorplan: Floorplan, kind: Kind, segment: int) -> Iterator[tuple[int, 
         columns = floorplan.pad_column(np.array(row), kind)
         for stub, y in enumerate(floorplan.stub_y_nm(np.array(row))):
             yield kind.pads[columns[stub]], int(y), ny, period * floorplan.row_nm
+
+
+def line_ends(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
+    """Lower and upper end of the line at ``x`` of a station, in every segment; nm."""
+    vias = floorplan.rules.vias
+    if layer == "M8":
+        place = lines_of(kind, "M8").index(x)
+        reach = vias["VIA7"].size_nm // 2 + vias["VIA7"].upper_end_nm
+    else:
+        k = len(floorplan.source.m10_out)
+        place = next(landing.turn for landing in landings(kind, k) if landing.x == x)
+        reach = vias["VIA9"].size_nm // 2 + vias["VIA9"].upper_end_nm
+    found = []
+    every = list(turns(floorplan))
+    for i, (turn, bottom) in enumerate(every):
+        out = turn.m8_out if layer == "M8" else turn.m10_out
+        low = track_y(floorplan, bottom, out[place % len(out)]) - reach
+        high = floorplan.height_nm
+        if i + 1 < len(every):
+            following, edge = every[i + 1]
+            tracks = following.m8_in if layer == "M8" else following.m10_in
+            high = track_y(floorplan, edge, tracks[place % len(tracks)]) + reach
+        found.append((low, high))
+    return found
