@@ -32,7 +32,16 @@ from hnlpu.layout.turns import (
 )
 from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
 
-__all__ = ["Boxes", "Pattern", "array_pins", "base_shapes", "expand", "weight_vias"]
+__all__ = [
+    "Boxes",
+    "Pattern",
+    "array_pins",
+    "base_shapes",
+    "bridge_ends",
+    "expand",
+    "weight_vias",
+    "wire_of_pins",
+]
 
 #: x0, y0, x1, y1 of each box, in nm, (n, 4).
 Boxes = npt.NDArray[np.int64]
@@ -90,6 +99,32 @@ def weight_vias(
     """
     stations = floorplan.stations
     station, stub = np.nonzero(stations.pins != NO_PIN)
+    wire = wire_of_pins(floorplan, pins, first_row)
+    most = max(len(kind.wires) for kind in stations.kinds)
+    x = np.zeros((len(stations.kinds), most), dtype=np.int64)
+    upper = np.zeros((len(stations.kinds), most), dtype=bool)
+    for i, kind in enumerate(stations.kinds):
+        x[i, : len(kind.wires)] = [place for _, place in kind.wires]
+        upper[i, : len(kind.wires)] = [layer == "M10" for layer, _ in kind.wires]
+    kinds = np.broadcast_to(stations.kind[station], wire.shape)
+    rows = np.arange(first_row, first_row + len(pins))
+    centre = np.stack(
+        [stations.x_nm[station] + x[kinds, wire], floorplan.stub_y_nm(rows)[:, stub]], axis=-1
+    )
+    above = upper[kinds, wire]
+    return {"VIA8": centre[~above], "VIA9": centre[above]}
+
+
+def wire_of_pins(floorplan: Floorplan, pins: Pins, first_row: int = 0) -> npt.NDArray[np.int64]:
+    """Wire of its station that each pin of some rows is joined to, (n_rows, stubs that are pins).
+
+    Raises
+    ------
+    HnlpuError
+        A pin whose driver is no wire of its station.
+    """
+    stations = floorplan.stations
+    station, stub = np.nonzero(stations.pins != NO_PIN)
     drivers = pins[:, stations.pins[station, stub]]
     wire = drivers - stations.first_driver[station]
     n_lines = np.array([kind.n_lines for kind in stations.kinds])[stations.kind[station]]
@@ -105,19 +140,7 @@ def weight_vias(
             got=f"driver {drivers[row, i]}",
             do="draw the metal of this base",
         )
-    most = max(len(kind.wires) for kind in stations.kinds)
-    x = np.zeros((len(stations.kinds), most), dtype=np.int64)
-    upper = np.zeros((len(stations.kinds), most), dtype=bool)
-    for i, kind in enumerate(stations.kinds):
-        x[i, : len(kind.wires)] = [place for _, place in kind.wires]
-        upper[i, : len(kind.wires)] = [layer == "M10" for layer, _ in kind.wires]
-    kinds = np.broadcast_to(stations.kind[station], wire.shape)
-    rows = np.arange(first_row, first_row + len(pins))
-    centre = np.stack(
-        [stations.x_nm[station] + x[kinds, wire], floorplan.stub_y_nm(rows)[:, stub]], axis=-1
-    )
-    above = upper[kinds, wire]
-    return {"VIA8": centre[~above], "VIA9": centre[above]}
+    return wire
 
 
 def base_shapes(floorplan: Floorplan) -> Iterator[Pattern]:
@@ -178,7 +201,7 @@ def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
         for track in (*turn.m10_in, *turn.m10_out):
             pieces = {
                 kind: sorted(
-                    _bridge(floorplan, landing)
+                    bridge_ends(floorplan, landing)
                     for tracks, landing in bridges(floorplan, kind, turn)
                     if tracks[landing.turn] == track
                 )
@@ -187,7 +210,7 @@ def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
             yield from _track(floorplan, track_y(floorplan, bottom, track), pieces, 1, 0)
 
 
-def _bridge(floorplan: Floorplan, landing: Landing) -> tuple[int, int]:
+def bridge_ends(floorplan: Floorplan, landing: Landing) -> tuple[int, int]:
     """Both ends of the M9 between a track of M10 and its landing on M8."""
     vias = floorplan.rules.vias
     reach8 = vias["VIA8"].size_nm // 2 + vias["VIA8"].upper_end_nm
