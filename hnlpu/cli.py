@@ -551,6 +551,10 @@ examples:
     layout.add_argument(
         "--match", default="", metavar="TEXT", help="only matrices whose names hold this"
     )
+    layout.add_argument(
+        "--also", nargs="+", default=[], metavar="FILE",
+        help="other files of each array: def (with the LEF of its base), spef, gds (extra [layout])",
+    )  # fmt: skip
     layout.add_argument("--png", action="store_true", help="also pictures of a corner of each base")
     layout.add_argument(
         "--check", action="store_true",

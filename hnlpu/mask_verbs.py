@@ -21,7 +21,11 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu.reports.mask_picture import draw_pictures
 
     options = LayoutOptions(
-        rules=args.rules, rules_file=_file(args.rules_file), layers=args.layers, match=args.match
+        rules=args.rules,
+        rules_file=_file(args.rules_file),
+        layers=args.layers,
+        match=args.match,
+        also=tuple(args.also),
     )
     result = draw_masks(args.bundle, args.out, options, force=args.force, progress=show)
     pictures = draw_pictures(Path(args.out)) if args.png else []

@@ -4,6 +4,8 @@
     OUT/rules.toml             the rule sets that were drawn with
     OUT/base/NAME/M9.oas ...   masks of a base that hold no weights
     OUT/metal/NAME/VIA8.oas    masks that hold the weights of a matrix
+    OUT/base/NAME/base.lef     with --also: the base as a macro
+    OUT/metal/NAME/metal.def   ... its metal as routed nets, lines.spef, array.gds
     OUT/bundle/                what of the bundle the masks do not hold: boot image, reference, manifest
 
 The wiring is read from the bundle's Verilog, not planned again: what is drawn is what was verified.
@@ -20,14 +22,24 @@ from hnlpu import __version__
 from hnlpu.architecture import plan_from_dict
 from hnlpu.bundle import digest, new_folder, read_manifest, write_json
 from hnlpu.errors import HnlpuError
+from hnlpu.layout.def_files import write_def, write_lef
+from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
+from hnlpu.layout.geometry import write_gds
 from hnlpu.layout.masks import MaskFile, write_base, write_weights
+from hnlpu.layout.parasitics import line_nets, write_spef
 from hnlpu.layout.rules import Rules, load_rules
 from hnlpu.layout.stations import LAYERS
+from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
 
-__all__ = ["LayoutOptions", "draw_masks"]
+__all__ = ["ALSO", "LayoutOptions", "draw_masks"]
+
+#: Files beside the masks: DEF comes with the LEF of its base.
+ALSO = ("def", "spef", "gds")
+#: Weights of an array that DEF and GDS, which name every shape, are written for.
+_MOST = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +56,24 @@ class LayoutOptions:
         Layers that lines may lie on: ``both``, or ``M8`` so that one via mask holds the weights.
     match : str
         Draw the matrices whose names hold this; all if empty.
+    also : tuple of str
+        Other files of each array, of :data:`ALSO`.
     """
 
     rules: str = "n5"
     rules_file: Path | None = None
     layers: str = "both"
     match: str = ""
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layers not in LAYERS:
             raise HnlpuError("no such choice of layers", where="--layers", got=repr(self.layers),
                              do=f"choose {' or '.join(LAYERS)}")  # fmt: skip
+        for kind in self.also:
+            if kind not in ALSO:
+                raise HnlpuError("no such file", where="--also", got=repr(kind),
+                                 do=f"choose of {', '.join(ALSO)}")  # fmt: skip
 
 
 def draw_masks(
@@ -131,6 +150,8 @@ class _Drawing:
         folder = self._folder / "metal" / metal.relative_to("rtl/metal").with_suffix("")
         folder.mkdir(parents=True)
         masks = write_weights(floorplan, plan, folder)
+        if self._options.also:
+            self._also(floorplan, plan, folder, [*base_masks, *masks], entry["name"])
         return {
             "name": entry["name"],
             "chip": entry["chip"],
@@ -140,6 +161,27 @@ class _Drawing:
             "area_um2": floorplan.area_um2,
             "masks": [self._mask(mask) for mask in (*base_masks, *masks)],
         }
+
+    def _also(self, floorplan: Floorplan, plan: MetalPlan, folder: Path,
+              masks: list[MaskFile], name: str) -> None:  # fmt: skip
+        """Other files of an array."""
+        n_weights = plan.base.n_rows * plan.base.n_columns
+        pins = array_pins(plan)
+        for kind in self._options.also:
+            if kind != "spef" and n_weights > _MOST:
+                raise HnlpuError(f"an array is too large for {kind.upper()}", where=name,
+                                 got=f"{n_weights} weights", do=f"at most {_MOST}; the OASIS masks "
+                                 "hold any array, --match chooses smaller ones")  # fmt: skip
+        if "def" in self._options.also:
+            with (self._folder / "base" / floorplan.plan.name / "base.lef").open("w") as file:
+                write_lef(file, floorplan)
+            with (folder / "metal.def").open("w") as file:
+                write_def(file, floorplan, pins)
+        if "spef" in self._options.also:
+            with (folder / "lines.spef").open("w") as file:
+                write_spef(file, floorplan.plan.name, line_nets(floorplan, pins))
+        if "gds" in self._options.also:
+            write_gds(folder / "array.gds", {mask.mask: mask.path for mask in masks})
 
     def _base(self, entry: Mapping[str, Any]) -> tuple[Floorplan, list[MaskFile]]:
         name = entry["name"]

@@ -4,6 +4,7 @@ klayout is the extra ``layout``; drawing and the fast readback work without it.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hnlpu.layout.rules import METALS, Rules
 if TYPE_CHECKING:
     from klayout import db
 
-__all__ = ["klayout_db", "mask_boxes", "mask_regions", "metal_regions", "via_boxes"]
+__all__ = ["klayout_db", "mask_boxes", "mask_regions", "metal_regions", "via_boxes", "write_gds"]
 
 
 def klayout_db() -> Any:
@@ -88,3 +89,28 @@ def metal_regions(rules: Rules, masks: "Mapping[str, db.Region]") -> "dict[str, 
         cuts = masks.get(f"{layer}C")
         metals[layer] = (wires - cuts).merged() if rules.metals[layer].cut and cuts else wires
     return metals
+
+
+def write_gds(path: Path, files: Mapping[str, Path]) -> None:
+    """All masks of an array in one GDS file, each on its layer.
+
+    Parameters
+    ----------
+    path : Path
+    files : mapping of str to Path
+        OASIS files by mask.
+    """
+    db = klayout_db()
+    whole = db.Layout()
+    whole.dbu = 0.001
+    top = whole.create_cell("ARRAY")
+    for mask, file in files.items():
+        own = db.Layout()
+        own.read(str(file))
+        cell = whole.create_cell(mask)
+        cell.copy_tree(own.top_cell())
+        top.insert(db.CellInstArray(cell.cell_index(), db.Trans()))
+    options = db.SaveLayoutOptions()
+    options.format = "GDS2"
+    options.gds2_write_timestamps = False
+    whole.write(str(path), options)

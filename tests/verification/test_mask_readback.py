@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import gdstk
 import numpy as np
 import pytest
 from bundles import remembered_bases
 from checkpoints import GPT_OSS, gpt_oss_tensors, write_checkpoint
+from matplotlib.image import imread
 
 from hnlpu.cli import main
 from hnlpu.errors import HnlpuError
@@ -16,6 +18,7 @@ from hnlpu.generator import GenerateOptions, generate
 from hnlpu.layout.masks import layer_number, read_mask
 from hnlpu.layout.oasis import Boxes, OasisWriter
 from hnlpu.masks import LayoutOptions, draw_masks
+from hnlpu.reports.mask_picture import draw_pictures
 from hnlpu.respin import respin
 from hnlpu.selection import BaseOptions
 from hnlpu.verification.mask_check import check_layout
@@ -33,9 +36,16 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     return checkpoint, folder / "b", folder / "m"
 
 
+@pytest.fixture(scope="module")
+def one(drawn: tuple[Path, Path, Path]) -> Path:
+    """The masks of a single matrix."""
+    draw_masks(drawn[1], drawn[2].with_name("one"), LayoutOptions(match="q_proj"))
+    return drawn[2].with_name("one")
+
+
 @pytest.fixture
-def copy(drawn: tuple[Path, Path, Path], tmp_path: Path) -> Path:
-    return shutil.copytree(drawn[2], tmp_path / "m")
+def copy(one: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(one, tmp_path / "m")
 
 
 def array(layout: Path, name: str = "q_proj") -> dict:
@@ -73,16 +83,14 @@ def test_same_bundle_same_bytes(drawn, tmp_path):
         assert path.read_bytes() == (tmp_path / "m" / path.relative_to(layout)).read_bytes()
 
 
-def test_no_rule_is_broken(drawn, tmp_path):
-    _, bundle, _ = drawn
-    draw_masks(bundle, tmp_path / "m", LayoutOptions(match="q_proj"))
-    assert check_layout(tmp_path / "m") == []
+def test_no_rule_is_broken(one):
+    assert check_layout(one) == []
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Boxes], Boxes]]] = {
     "via 8 dropped": ("VIA8", lambda b: b[:-1]),
     "via 9 dropped": ("VIA9", lambda b: b[:-1]),
-    "via 8 moved": ("VIA8", lambda b: np.vstack([b[:-1], b[-1:] + [80, 0, 80, 0]])),
+    "via 8 moved": ("VIA8", lambda b: np.vstack([b[:-1], b[-1:] + [0, 40, 0, 40]])),
     "via 9 moved": ("VIA9", lambda b: np.vstack([b[:-1], b[-1:] + [120, 0, 120, 0]])),
     "via 9 added": ("VIA9", lambda b: np.vstack([b, b[-1:] - [120, 0, 120, 0]])),
     "cut of a stub missing": ("M9C", lambda b: b[1:]),
@@ -94,36 +102,24 @@ DAMAGES: dict[str, tuple[str, Callable[[Boxes], Boxes]]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_found_and_named(name, drawn, copy, capsys):
+def test_damage_is_found_and_named(name, drawn, one, copy):
     mask, change = DAMAGES[name]
     edit(copy, mask, change)
-    result = read_masks_back(copy, drawn[0])
-    wrong = result["faults"] + result["missing"] + result["mismatches"]
-    assert wrong > 0
+    result, intact = (read_masks_back(layout, drawn[0]) for layout in (copy, one))
+    assert intact["faults"] == intact["mismatches"] == 0
+    assert result["faults"] + result["mismatches"] > 0
     if mask not in ("VIA8", "VIA9"):  # every array of the base shows it
         assert result["faults"] > 0 and f": {mask} at (" in result["first_fault"]
-    elif result["mismatches"]:
-        assert any(t["first_mismatch"] for t in result["tensors"])
-    else:
+    elif result["faults"]:
         assert "q_proj" in result["first_fault"] and " um" in result["first_fault"]
+    else:
+        assert any(t["mismatches"] and t["first_mismatch"] for t in result["tensors"])
+
+
+def test_the_command_line_tells_faults(drawn, copy, capsys):
+    edit(copy, *DAMAGES["line broken"])
     assert main(["readback", str(copy), str(drawn[0])]) == 1
-    assert "shapes are not as they should be" in capsys.readouterr().out
-
-
-def test_a_via_on_another_line_is_another_weight(drawn, copy):
-    """A legal drawing: nothing is wrong with it but the weight, which is named."""
-
-    def change(boxes: Boxes) -> Boxes:
-        """The first weight of row 0, from one line of M10 to the next."""
-        place = np.lexsort((boxes[:, 0], boxes[:, 1]))[-1]
-        moved = boxes.copy()
-        step = 120 if (boxes[place, 0] // 120) % 2 else -120
-        moved[place] += [step, 0, step, 0]
-        return moved
-
-    edit(copy, "VIA9", change)
-    result = read_masks_back(copy, drawn[0])
-    assert result["faults"] + result["mismatches"] + result["missing"] > 0
+    assert "2 shapes are not as they should be, first: model" in capsys.readouterr().out
 
 
 def test_files_cut_short_and_layouts_that_are_none(drawn, copy, tmp_path):
@@ -145,10 +141,8 @@ def test_files_cut_short_and_layouts_that_are_none(drawn, copy, tmp_path):
         read_masks_back(copy, drawn[0])
 
 
-def test_a_matrix_that_was_not_drawn_is_missing(drawn, tmp_path):
-    checkpoint, bundle, _ = drawn
-    draw_masks(bundle, tmp_path / "m", LayoutOptions(match="q_proj"))
-    result = read_masks_back(tmp_path / "m", checkpoint)
+def test_a_matrix_that_was_not_drawn_is_missing(drawn, one):
+    result = read_masks_back(one, drawn[0])
     assert result["missing"] == result["expected"] - result["weights"] > 0
 
 
@@ -188,3 +182,39 @@ def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
     assert removed == change["changed_pins"]
     assert main(["respin", str(bundle), str(tmp_path / "b")]) == 0
     assert "made anew" in capsys.readouterr().out
+
+
+def test_other_files_of_an_array(drawn, tmp_path):
+    _, bundle, _ = drawn
+    options = LayoutOptions(match="q_proj", also=("def", "spef", "gds"))
+    draw_masks(bundle, tmp_path / "m", options)
+    (lef,) = (tmp_path / "m").rglob("base.lef")
+    (design,) = (tmp_path / "m").rglob("metal.def")
+    (spef,) = (tmp_path / "m").rglob("lines.spef")
+    assert "MACRO hn_base" in lef.read_text() and "*D_NET line_0_0_0" in spef.read_text()
+    assert "- line_0_0_0 ( base line_0_0_0_o )" in design.read_text()
+    (gds,) = (tmp_path / "m").rglob("array.gds")
+    entry = array(tmp_path / "m")
+    cell = gdstk.read_gds(gds).top_level()[0]
+    for mask in entry["masks"]:
+        layer, datatype = layer_number(mask["mask"])
+        assert mask["n_base"] + mask["n_weights"] == len(
+            cell.get_polygons(layer=layer, datatype=datatype)
+        )
+    with pytest.raises(HnlpuError, match=r"no such file .* choose of def, spef, gds"):
+        LayoutOptions(also=("dxf",))
+
+
+def test_large_arrays_are_oasis_only(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr("hnlpu.masks._MOST", 100)
+    with pytest.raises(HnlpuError, match="an array is too large for DEF"):
+        draw_masks(drawn[1], tmp_path / "m", LayoutOptions(also=("def",)))
+    assert not (tmp_path / "m").exists()
+
+
+def test_pictures_show_each_base(drawn, copy):
+    written = draw_pictures(copy)
+    bases = json.loads((copy / "layout.json").read_text())["bases"]
+    assert [path.name for path in written] == [f"{base['name']}.png" for base in bases]
+    image = imread(written[0])
+    assert image.shape[0] > 400 and np.ptp(image) > 0.5
