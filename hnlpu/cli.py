@@ -570,6 +570,7 @@ examples:
     respin.add_argument("new", help="the same model with other weights")
     rules(respin)
     respin.add_argument("--node", default="5nm", metavar="N", help="whose masks are priced (5nm)")
+    respin.add_argument("--eco", metavar="FILE", help="write a Tcl script: a call for each via")
     report = verb(
         "report",
         verbs.report,

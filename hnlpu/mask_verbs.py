@@ -1,9 +1,11 @@
 """The verbs that draw masks, compare them and read them back."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hnlpu.errors import HnlpuError
 from hnlpu.masks import LayoutOptions, draw_masks
 from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
@@ -66,7 +68,15 @@ def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     options = RespinOptions(
         rules=args.rules, rules_file=_file(args.rules_file), node=args.node, layers=args.layers
     )
-    result = compare(args.old, args.new, options, progress=show)
+    with ExitStack() as stack:
+        eco = None
+        if args.eco:
+            try:
+                eco = stack.enter_context(Path(args.eco).open("w", encoding="utf-8"))
+            except OSError as error:
+                raise HnlpuError("cannot write the script", where=args.eco,
+                                 got=error.strerror or str(error), do="name a file") from error  # fmt: skip
+        result = compare(args.old, args.new, options, eco=eco, progress=show)
     if not args.json:
         changed = [row for row in result["rows"] if row["change"] != "none"]
         show_table(

@@ -7,7 +7,7 @@ changed, or that only one of them has, needs all its masks anew.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from hnlpu.architecture import plan_from_dict
 from hnlpu.bundle import read_manifest
@@ -16,7 +16,7 @@ from hnlpu.costmodel.masks import load_masks
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import plan_floorplan
 from hnlpu.layout.masks import WEIGHT_MASKS
-from hnlpu.layout.respin import compare_pins
+from hnlpu.layout.respin import compare_pins, write_eco
 from hnlpu.layout.rules import Rules, load_rules
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
@@ -52,6 +52,7 @@ def respin(
     new: str | Path,
     options: RespinOptions = RespinOptions(),
     *,
+    eco: TextIO | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """What it takes to turn the masks of ``old`` into those of ``new``.
@@ -61,6 +62,8 @@ def respin(
     old, new : path
         Bundles of the ``taps`` architecture.
     options : RespinOptions
+    eco : text file, optional
+        Receives a Tcl script with every via that goes and comes.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def respin(
     rows = []
     for n, name in enumerate(names):
         show("respin", n, len(names), name[1])
-        rows.append(_compare(name, sides, rules, options.layers))
+        rows.append(_compare(name, sides, rules, options.layers, eco))
     show("respin", len(names), len(names))
     chips = sorted({row["chip"] for row in rows if row["change"] != "none"}, key=str)
     masks = [_mask(mask, rows, rules) for mask in rules.masks]
@@ -130,7 +133,7 @@ class _Side:
 
 
 def _compare(
-    name: tuple[str, str], sides: list[_Side], rules: Rules, layers: str
+    name: tuple[str, str], sides: list[_Side], rules: Rules, layers: str, eco: TextIO | None
 ) -> dict[str, Any]:
     entries = [side.entries.get(name) for side in sides]
     row: dict[str, Any] = {"name": name[1], "chip": name[0]}
@@ -147,13 +150,15 @@ def _compare(
     plans = [side.metal(entry) for side, entry in zip(sides, (old, new), strict=True)]
     floorplan = plan_floorplan(plans[0].base, rules, layers=layers)
     change = compare_pins(floorplan, *map(array_pins, plans))
+    if eco is not None:
+        write_eco(eco, name[1], change)
     return row | {
         "change": "vias" if change.n_changed_pins else "none",
         "weights": new["n_weights"],
         "pins": change.n_pins,
         "changed_pins": change.n_changed_pins,
-        "removed": change.removed,
-        "added": change.added,
+        "removed": {mask: len(places) for mask, places in change.removed.items()},
+        "added": {mask: len(places) for mask, places in change.added.items()},
         "tiles": change.n_tiles,
         "changed_tiles": change.n_changed_tiles,
     }

@@ -66,6 +66,7 @@ def test_a_hang_is_named(stalled):
     assert "hangs" in str(error.value)
 
 
+@pytest.mark.slow
 def test_rtl_and_twin_run_alike(cache, tmp_path):
     bundle = llama_chip(tmp_path)
     for options in (

@@ -180,8 +180,17 @@ def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
     assert change["usd"]["mid"] == pytest.approx(0.4 * change["paper_usd"]["mid"])
     removed = sum(row["removed"]["VIA8"] + row["removed"]["VIA9"] for row in change["rows"])
     assert removed == change["changed_pins"]
-    assert main(["respin", str(bundle), str(tmp_path / "b")]) == 0
+    eco = tmp_path / "eco.tcl"
+    assert main(["respin", str(bundle), str(tmp_path / "b"), "--eco", str(eco)]) == 0
     assert "made anew" in capsys.readouterr().out
+    calls = eco.read_text().splitlines()
+    added = sum(row["added"]["VIA8"] + row["added"]["VIA9"] for row in change["rows"])
+    assert sum(call.startswith("hn_remove_via {model.layers.0.") for call in calls) <= removed
+    assert (sum(c.startswith("hn_remove_via") for c in calls), len(calls)) == (
+        removed,
+        removed + added,
+    )
+    assert main(["respin", str(bundle), str(tmp_path / "b"), "--eco", str(tmp_path)]) == 2
 
 
 def test_other_files_of_an_array(drawn, tmp_path):
