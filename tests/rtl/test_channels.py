@@ -6,6 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 from blocks import STALLS, run_block
+from slow import more
 
 from hnlpu.link_plan import LinkPlan
 from hnlpu.rtl.channels import Channels
@@ -69,7 +70,7 @@ def words(rng, n, n_bits):
 
 
 @pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
-@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("depth", [1, 5, *more(2)])
 @pytest.mark.parametrize(("there", "back"), [((3,), ()), ((5, 2), (7,)), ((4, 4, 4), (4, 4, 4))])
 def test_every_beat_once_in_order(there, back, depth, stall):
     rng = np.random.default_rng(depth)

@@ -277,7 +277,10 @@ def _word(word: int) -> tuple[int, int, bool]:
     return word >> shift & 0x3FF, word & ((1 << shift) - 1), bool(word & TokenWord.END)
 
 
-@pytest.mark.parametrize(("n", "depth"), [(2, 1), (3, 2), (4, 9), (5, 3)])
+@pytest.mark.parametrize(
+    ("n", "depth"),
+    [(2, 1), (4, 9), *(pytest.param(*v, marks=pytest.mark.slow) for v in ((3, 2), (5, 3)))],
+)
 def test_sequences_at_a_time_are_served_like_each_alone(n, depth):
     """More jobs than sequences: a new one starts wherever one has ended."""
     rng = np.random.default_rng(n)
