@@ -39,13 +39,15 @@ _NAMES = {
 _MAP = 200  # fields of a density map along its longer side
 
 
-def draw_pictures(layout: Path) -> list[Path]:
+def draw_pictures(layout: Path, kind: str = "png") -> list[Path]:
     """One picture per base, of its first array, beside ``layout.json``: ``BASE.png``.
 
     Parameters
     ----------
     layout : Path
         A folder that :func:`hnlpu.draw_masks` wrote.
+    kind : str
+        ``png`` or ``svg``.
     """
     files = LayoutFiles(layout)
     seen: set[str] = set()
@@ -57,9 +59,9 @@ def draw_pictures(layout: Path) -> list[Path]:
         floorplan = files.floorplan(array["base"])
         paths = files.paths(array)
         masks = {mask: read_mask(path, mask) for mask, path in paths.items()}
-        path = layout / f"{array['base']}.png"
+        path = layout / f"{array['base']}.{kind}"
         figure = _picture(array["name"], floorplan, masks)
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        figure.savefig(path, dpi=130, metadata={"Date" if kind == "svg" else "Software": None})
         written.append(path)
     return written
 
@@ -74,10 +76,8 @@ def _corner(floorplan: Floorplan) -> Window:
     return Window(0, 0, right, min(top, floorplan.height_nm))
 
 
-def metal_boxes(boxes: Boxes, cuts: Boxes | None, window: Window, *, vertical: bool) -> Boxes:
-    """Wires within a window, without what cuts take away; both lie on tracks."""
-    if cuts is None:
-        return boxes
+def metal_boxes(boxes: Boxes, cuts: Boxes, *, vertical: bool) -> Boxes:
+    """Wires without what cuts take away; both lie on tracks."""
     along = 1 if vertical else 0
     pieces: list[tuple[int, ...]] = []
     for box in boxes.tolist():
@@ -92,7 +92,6 @@ def metal_boxes(boxes: Boxes, cuts: Boxes | None, window: Window, *, vertical: b
             at = max(at, cut[along + 2])
         if at < box[along + 2]:
             pieces.append(_piece(box, along, at, box[along + 2]))
-    del window
     return np.array(pieces, dtype=np.int64).reshape(-1, 4)
 
 
@@ -110,7 +109,7 @@ def _picture(name: str, floorplan: Floorplan, masks: dict[str, Boxes]) -> Figure
         own = touching(masks[mask], window)
         cuts = masks.get(f"{mask}C")
         if cuts is not None:
-            own = metal_boxes(own, touching(cuts, window), window, vertical=mask == "M8")
+            own = metal_boxes(own, touching(cuts, window), vertical=mask == "M8")
         _boxes(axes[0], own / 1000, colour, alpha)
     axes[0].set(xlim=(window.x0 / 1000, window.x1 / 1000), ylim=(window.y0 / 1000, window.y1 / 1000),
                 xlabel="um", ylabel="um", aspect="equal", title=f"{name}: corner with the source")  # fmt: skip

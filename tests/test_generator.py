@@ -504,7 +504,9 @@ def test_a_folder_that_cannot_be_made(tmp_path, original):
 # --- the local collection ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["adder_mini", "adder2", "stories260k"])
+@pytest.mark.parametrize(
+    "name", ["adder_mini", "adder2", pytest.param("stories260k", marks=pytest.mark.slow)]
+)
 def test_local_checkpoints(tmp_path, shared_checkpoint, name):
     checkpoint = shared_checkpoint(name)
     manifest = generate(checkpoint, tmp_path / "b", MXFP4)

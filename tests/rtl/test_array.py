@@ -25,8 +25,10 @@ SHAPES = [
     (40, 4, 2, 8, 0),
     (40, 8, 1, 2, 1),
     (100, 4, 2, 1, 3),
-    (100, 8, 3, 2, 0),
-    (150, 4, 1, 2, 2),
+    *(
+        pytest.param(*shape, marks=pytest.mark.slow)
+        for shape in ((100, 8, 3, 2, 0), (150, 4, 1, 2, 2))
+    ),
 ]
 CODEBOOKS = [E2M1.magnitudes, (1,), tuple(range(1, 33))]
 
