@@ -28,7 +28,7 @@ from hnlpu.verification.chip_harness import HARNESS
 __all__ = ["ChipSources", "build_arrays", "build_chip_simulation"]
 
 #: Bump where the way a library is built changes.
-_RECIPE = "2"
+_RECIPE = "3"
 # One copy of a neuron's code serves all rows, see ``hnlpu.verification.cosim``.
 _CONTROL = (
     "`verilator_config\n"
@@ -47,14 +47,17 @@ class ChipSources:
         Each array's metal and the files of its base.
     chip : mapping of file name to text
         Blocks, chip and harness.
+    level : int
+        Of the compiler's optimisation; 0 builds sooner and runs slower, for runs of few cycles.
     """
 
     arrays: Mapping[str, tuple[Path, ...]]
     chip: Mapping[str, str]
+    level: int = 1
 
 
 def build_arrays(
-    arrays: Mapping[str, tuple[Path, ...]], progress: Progress
+    arrays: Mapping[str, tuple[Path, ...]], progress: Progress, level: int = 1
 ) -> dict[str, tuple[Path, bool]]:
     """Compile arrays that are not in the cache.
 
@@ -73,7 +76,7 @@ def build_arrays(
     found: dict[str, tuple[Path, bool]] = {}
     missing: dict[str, Path] = {}
     for module, files in arrays.items():
-        key = hashlib.sha256(f"{_RECIPE} {version} {module}".encode())
+        key = hashlib.sha256(f"{_RECIPE} {version} {module} O{level}".encode())
         for file in files:
             if file not in texts:
                 texts[file] = hashlib.sha256(file.read_bytes()).digest()
@@ -86,7 +89,7 @@ def build_arrays(
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         runs = {
             pool.submit(
-                _build_array, module, arrays[module], folder, verilator, environment
+                _build_array, module, arrays[module], folder, verilator, environment, level
             ): module
             for module, folder in missing.items()
         }
@@ -107,6 +110,7 @@ def _build_array(
     folder: Path,
     verilator: Path,
     environment: Mapping[str, str],
+    level: int,
 ) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
@@ -127,16 +131,16 @@ def _build_array(
         include = _include(work / f"{model}.mk")
         _run(
             [
-                "g++", "-O1", "-c", "-I", str(work), "-I", include, "-I", f"{include}/vltstd",
+                "g++", f"-O{level}", "-c", "-I", str(work), "-I", include, "-I", f"{include}/vltstd",
                 "-o", str(work / "glue.o"), str(work / "glue.cpp"),
             ],
             environment, module,
         )  # fmt: skip
-        # The runtime comes with the chip; the base's code is the same for every row, so -O1 pays.
+        # The runtime comes with the chip; the base's code is the same for every row, so -O1 pays in long runs.
         _run(
             [
                 "make", "-s", "-C", str(work), "-f", f"{model}.mk", f"{model}__ALL.a",
-                "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "OPT_SLOW=-O0",
+                "CFG_CXXFLAGS_PCH_I=-include", f"OPT_FAST=-O{level}", "OPT_SLOW=-O0",
             ],
             {**environment, "MAKEFLAGS": ""}, module,
         )  # fmt: skip
@@ -200,8 +204,8 @@ def build_chip_simulation(
     HnlpuError
         See :func:`build_arrays`.
     """
-    libraries = build_arrays(sources.arrays, progress)
-    key = hashlib.sha256(_RECIPE.encode())
+    libraries = build_arrays(sources.arrays, progress, sources.level)
+    key = hashlib.sha256(f"{_RECIPE} O{sources.level}".encode())
     for module, (folder, _) in sorted(libraries.items()):
         key.update(f"{module} {folder.name}\n".encode())
     for name, text in sorted(sources.chip.items()):
@@ -214,12 +218,14 @@ def build_chip_simulation(
     }
     if not built["cached"]:
         progress("build", 0, 1, "chip")
-        _build_chip(sources.chip, {m: folder for m, (folder, _) in libraries.items()}, target)
+        folders = {m: folder for m, (folder, _) in libraries.items()}
+        _build_chip(sources, folders, target)
         progress("build", 1, 1, "chip")
     return target, built
 
 
-def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: Path) -> None:
+def _build_chip(sources: ChipSources, libraries: Mapping[str, Path], target: Path) -> None:
+    chip = sources.chip
     verilator, _ = find_verilator()
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=target.parent))
@@ -237,7 +243,8 @@ def _build_chip(chip: Mapping[str, str], libraries: Mapping[str, Path], target: 
     archives = [str(folder / f"lib{module}.a") for module, folder in libraries.items()]
     old = dict(os.environ)
     os.environ.update(simulator_environment(verilator))
-    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+    flags = f"OPT_FAST=-O{sources.level} OPT_SLOW=-O0 OPT_GLOBAL=-O{sources.level}"
+    os.environ["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include {flags}"
     try:
         get_runner("verilator").build(
             sources=[control, *(work / name for name in chip), *wrappers],

@@ -168,6 +168,8 @@ class ChipSimulation:
         Other texts for blocks of the chip (mutants).
     folder : path, optional
         Where the chip is built instead of the cache.
+    level : int
+        Of the compiler's optimisation; 0 for runs of few cycles.
     progress : Progress, optional
 
     Attributes
@@ -188,6 +190,7 @@ class ChipSimulation:
         stalls: bool = False,
         replace: dict[str, str] | None = None,
         folder: Path | None = None,
+        level: int = 1,
         progress: Progress | None = None,
     ) -> None:
         started = time.monotonic()
@@ -196,7 +199,7 @@ class ChipSimulation:
         try:
             self.chip = json.loads((self.bundle / "chip.json").read_text())
             self._entries = _streams(self.chip)
-            sources = self._sources(manifest, stalls, replace or {})
+            sources = self._sources(manifest, stalls, replace or {}, level)
         except (OSError, KeyError, ValueError) as error:
             raise HnlpuError(
                 "bundle is damaged, or has no chip",
@@ -212,7 +215,7 @@ class ChipSimulation:
         self.built["seconds"] = round(time.monotonic() - started, 1)
 
     def _sources(
-        self, manifest: dict[str, Any], stalls: bool, replace: dict[str, str]
+        self, manifest: dict[str, Any], stalls: bool, replace: dict[str, str], level: int
     ) -> ChipSources:
         bases = {base["name"]: base["files"] for base in manifest["bases"]}
         arrays = {
@@ -231,7 +234,7 @@ class ChipSimulation:
             manifest["chip"]["top"], self._entries, len(self._script), stalls=stalls,
             glitches=_GLITCHES.findall(chip.get(f"{GRID}.v", "")),
         )  # fmt: skip
-        return ChipSources(arrays, chip)
+        return ChipSources(arrays, chip, level)
 
     def run(
         self,

@@ -25,7 +25,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stalled(cache, tmp_path_factory):
     """A gpt-oss chip of context 12 whose streams can pause."""
-    return ChipSimulation(gpt_oss_chip(tmp_path_factory.mktemp("chip")), stalls=True)
+    return ChipSimulation(gpt_oss_chip(tmp_path_factory.mktemp("chip")), stalls=True, level=0)
 
 
 def test_sequences_stalls_resets_full_context_and_protocol(stalled):
