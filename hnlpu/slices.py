@@ -39,17 +39,16 @@ def divide_slices(
     given = np.zeros_like(needed)
     spare = n_slices - needed.sum(axis=1)
     spare_slots = slots - needed @ takes.T
-    used = needed > 0
     backlog = np.zeros(seen.shape[1:], dtype=np.int64)
     before = np.zeros_like(backlog)
     for here in range(n_slices):
         now = seen[here].astype(np.int64)
         backlog += now - before
         before = now
-        gain = np.maximum(backlog, 0) ** 2 - np.maximum(backlog - slice_ports, 0) ** 2
+        gain = (np.maximum(backlog, 0) ** 2 - np.maximum(backlog - slice_ports, 0) ** 2).sum(axis=2)
         must = given < needed
-        may = (spare > 0)[:, None] & ((spare_slots <= 0).astype(np.int64) @ takes == 0) & used
-        score = np.where(must | may, gain.sum(axis=2), -1)
+        may = (spare > 0)[:, None] & ((spare_slots <= 0).astype(np.int64) @ takes == 0)
+        score = np.where(must | (may & (gain > 0)), gain, -1)
         region = score.argmax(axis=1)
         served = score[rows, region] >= 0
         spare -= ~(served & must[rows, region])

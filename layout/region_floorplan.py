@@ -1,0 +1,200 @@
+"""Region floorplan: where lines, pins and outputs stand on the strips of a region base.
+
+Lines run vertically on M10, every strip lies across all of them; its horizontal tracks are those of M9 and
+M11. A pin is reached by a stub on M8 in a column of its own level: several pins may share a column, one at
+the bottom of the strip, one at the top, one in the middle where there must be three. Stubs of a column
+never meet: the wires of lower pins run on lower tracks.
+
+Every so many M10 positions one is left without a line, all along: there a wire of M11 *lands*. A landing is
+a short piece of M10 in the strip, from an M11 track to the M9 track beside it, one every 240 nm (two
+tracks of M11, three of M9); it belongs to the lower M11 track in even landing columns, to the
+upper in odd ones, so that pieces above one another keep 100 nm apart.
+
+Constant lines and constant pins stand at the end of the strip. Contract (checked by
+``tests/layout/test_router.py``): no two pins at one place; everything inside the strip.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from hnlpu.base import LINES
+from hnlpu.matching import PLACES, places
+from hnlpu.merged import MergedPlan
+from hnlpu.regions import RegionPlan
+from hnlpu.wiring import silicon_um2, tracks_available
+
+__all__ = ["RegionFloorplan", "RegionRules"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRules:
+    """Pitches and distances of the layers that carry weights.
+
+    Attributes
+    ----------
+    m8_pitch_nm, m9_pitch_nm, m10_pitch_nm, m11_pitch_nm : int
+        The HNLPU paper, section 3.2: M4-M9 about 40 nm half-pitch, M10 and M11 about 60 nm.
+    end_nm : int
+        From the last via of a wire to the first of the next on its track: two extensions and a gap.
+    stub_tracks : int
+        The same between stubs of one column, in tracks of M9.
+    landing_every : int
+        M10 positions per landing column; 0 for none, and no wires on M11.
+    """
+
+    m8_pitch_nm: int = 80
+    m9_pitch_nm: int = 80
+    m10_pitch_nm: int = 120
+    m11_pitch_nm: int = 120
+    end_nm: int = 160
+    stub_tracks: int = 2
+    landing_every: int = 16
+
+
+@dataclass(frozen=True, eq=False)
+class RegionFloorplan:
+    """Places on the strips of a base.
+
+    Attributes
+    ----------
+    plan : RegionPlan
+    rules : RegionRules
+    """
+
+    plan: RegionPlan
+    rules: RegionRules
+
+    @cached_property
+    def n_outputs(self) -> int:
+        """Outputs of the row itself that its pins may take."""
+        return self.plan.n_local
+
+    @cached_property
+    def _positions(self) -> tuple[Ints, Ints]:
+        """M10 positions of all lines, and of the landing columns."""
+        n = self.plan.n_lines + self.plan.n_constant_lines
+        every = self.rules.landing_every
+        if not every:
+            return np.arange(n), np.empty(0, dtype=np.int64)
+        lines = np.arange(n)
+        lines = lines + (lines + every // 2) // (every - 1)
+        landings = np.setdiff1d(np.arange(int(lines[-1]) + 1), lines)
+        return lines, landings
+
+    @cached_property
+    def width_nm(self) -> int:
+        """Of a strip."""
+        lines, _ = self._positions
+        return (int(lines[-1]) + 1) * self.rules.m10_pitch_nm
+
+    @cached_property
+    def line_x_nm(self) -> Ints:
+        """Middle of each line, constant lines last."""
+        return self._positions[0] * self.rules.m10_pitch_nm + self.rules.m10_pitch_nm // 2
+
+    @cached_property
+    def landing_x_nm(self) -> Ints:
+        """Middle of each landing column."""
+        return self._positions[1] * self.rules.m10_pitch_nm + self.rules.m10_pitch_nm // 2
+
+    @property
+    def _constant_x_nm(self) -> int:
+        """Where the constant lines begin."""
+        first = int(self._positions[0][self.plan.n_lines]) if self.plan.n_constant_lines else None
+        return self.width_nm if first is None else first * self.rules.m10_pitch_nm
+
+    @cached_property
+    def n_columns(self) -> int:
+        """Columns of M8."""
+        return self.width_nm // self.rules.m8_pitch_nm
+
+    @cached_property
+    def n_levels(self) -> int:
+        """Pins of a column, at most."""
+        return -(-(self.plan.n_pins + self.n_outputs) // self.n_columns)
+
+    @cached_property
+    def column(self) -> Ints:
+        """M8 column of every pin, then of every output."""
+        return self._standing[0]
+
+    @cached_property
+    def level(self) -> Ints:
+        """Level of every pin, then of every output: 0 is the lowest."""
+        return self._standing[1]
+
+    @cached_property
+    def _standing(self) -> tuple[Ints, Ints]:
+        plan = self.plan
+        n = plan.n_pins + self.n_outputs
+        wanted = np.full(n, PLACES, dtype=np.int64)
+        wanted[: plan.n_stubs] = np.tile(plan.port_places, plan.phases)
+        if isinstance(plan, MergedPlan):
+            wanted[plan.n_stubs : plan.n_stubs + plan.n_slots] = plan.slot_places
+            wanted[plan.n_pins :] = places(self.n_outputs)
+        order = np.argsort(wanted, kind="stable")
+        column = np.empty(n, dtype=np.int64)
+        # Constant pins stand below the constant lines, everything else evenly below the others.
+        n_end = int((wanted == PLACES).sum())
+        end = -(-n_end // self.n_levels)
+        main = min(self._constant_x_nm // self.rules.m8_pitch_nm, self.n_columns - end)
+        main = max(main, -(-(n - n_end) // self.n_levels))
+        column[order[: n - n_end]] = np.arange(n - n_end) * main // (n - n_end)
+        column[order[n - n_end :]] = main + np.arange(n_end) // self.n_levels
+        # Outputs and slots stand at the bottom, so that what runs between them runs low.
+        local = np.ones(n, dtype=np.int64)
+        local[plan.n_stubs : plan.n_stubs + plan.n_region_pins] = 0
+        local[plan.n_pins :] = 0
+        order = np.lexsort((local, column))
+        first = np.searchsorted(column[order], column[order], side="left")
+        level = np.empty(n, dtype=np.int64)
+        level[order] = np.arange(n) - first
+        return column, level
+
+    @cached_property
+    def x_nm(self) -> Ints:
+        """Middle of every pin, then of every output."""
+        return self.column * self.rules.m8_pitch_nm + self.rules.m8_pitch_nm // 2
+
+    def driver_x_nm(self, drivers: Ints) -> Ints:
+        """Middle of the lines or outputs with these driver numbers (no ties)."""
+        outputs = self.x_nm[self.plan.n_pins :]
+        table = np.concatenate([np.full(LINES, -1), self.line_x_nm, outputs])
+        result: Ints = table[drivers]
+        return result
+
+    # Heights.
+
+    @property
+    def silicon_height_um(self) -> float:
+        """What the row's transistors ask for (without accumulators)."""
+        return silicon_um2(self.plan.row_transistors) / (self.width_nm * 1e-3)
+
+    @cached_property
+    def base_height_um(self) -> float:
+        """What the wires of the base ask for, on M3, M5 and M7."""
+        low, high = 0, 1 << 20  # nm
+        while high - low > 1:
+            middle = (low + high) // 2
+            enough = tracks_available(middle * 1e-3) >= self.plan.tracks
+            low, high = (low, middle) if enough else (middle, high)
+        return high * 1e-3
+
+    def height_um(self, n_tracks: int) -> float:
+        """Of a strip with so many tracks of M9."""
+        return n_tracks * self.rules.m9_pitch_nm * 1e-3
+
+    def n_high(self, n_tracks: int) -> int:
+        """Tracks of M11 above so many of M9; an even number, as landings come in pairs of tracks."""
+        if not self.rules.landing_every:
+            return 0
+        return n_tracks * self.rules.m9_pitch_nm // (2 * self.rules.m11_pitch_nm) * 2
+
+    def um2_per_weight(self, height_um: float) -> float:
+        """Area per weight of strips of a height."""
+        return height_um * self.width_nm * 1e-3 / self.plan.n_columns
