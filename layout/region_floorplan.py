@@ -10,6 +10,9 @@ a short piece of M10 in the strip, from an M11 track to the M9 track beside it, 
 tracks of M11, three of M9); it belongs to the lower M11 track in even landing columns, to the
 upper in odd ones, so that pieces above one another keep 100 nm apart.
 
+Odd strips are mirrored: they meet their neighbours top to top and bottom to bottom. Pins that have their
+column for themselves stand at the bottom, so the stub of such a pin can leave the strip at its top.
+
 Constant lines and constant pins stand at the end of the strip. Contract (checked by
 ``tests/layout/test_router.py``): no two pins at one place; everything inside the strip.
 """
@@ -21,12 +24,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import LINES
+from hnlpu.errors import HnlpuError
 from hnlpu.matching import PLACES, places
 from hnlpu.merged import MergedPlan
 from hnlpu.regions import RegionPlan
 from hnlpu.wiring import silicon_um2, tracks_available
 
 __all__ = ["RegionFloorplan", "RegionRules"]
+
+#: Bottom, middle, top.
+_MOST_LEVELS = 3
 
 Ints = npt.NDArray[np.int64]
 
@@ -116,7 +123,15 @@ class RegionFloorplan:
     @cached_property
     def n_levels(self) -> int:
         """Pins of a column, at most."""
-        return -(-(self.plan.n_pins + self.n_outputs) // self.n_columns)
+        n = -(-(self.plan.n_pins + self.n_outputs) // self.n_columns)
+        if n > _MOST_LEVELS:
+            raise HnlpuError(
+                "pins do not fit their columns",
+                where=f"floorplan of {self.plan.name}",
+                got=f"{n} pins to a column of M8, {_MOST_LEVELS} can be told apart",
+                do="use fewer phases, fewer ports, or the taps architecture",
+            )
+        return n
 
     @cached_property
     def column(self) -> Ints:
@@ -155,6 +170,39 @@ class RegionFloorplan:
         level = np.empty(n, dtype=np.int64)
         level[order] = np.arange(n) - first
         return column, level
+
+    @cached_property
+    def beside(self) -> tuple[Ints, Ints]:
+        """Pins and outputs below and above each in its column, (2, n + 1); n + 1 and n + 2 for none.
+
+        The last column of the arrays is for no pin at all.
+        """
+        n = len(self.column)
+        below, above = np.full((2, n + 1), n + 1), np.full((2, n + 1), n + 2)
+        order = np.lexsort((self.level, self.column))
+        column = self.column[order]
+        for step in (1, 2):
+            same = np.flatnonzero(column[step:] == column[:-step])
+            below[step - 1][order[same + step]] = order[same]
+            above[step - 1][order[same]] = order[same + step]
+        return below, above
+
+    def pin_tracks(self, n_tracks: int) -> Ints:
+        """Height of each pin and output, in tracks of M9: -1 below them, or above them, or between."""
+        n = len(self.column)
+        (below, _), (above, _) = self.beside
+        top = np.where(above[:n] == n + 2, n_tracks, n_tracks // 2)
+        result: Ints = np.where(below[:n] == n + 1, -1, top)
+        return result
+
+    @cached_property
+    def single(self) -> npt.NDArray[np.bool_]:
+        """Pins that have their column for themselves."""
+        n = len(self.column)
+        result: npt.NDArray[np.bool_] = (self.beside[0][0, :n] == n + 1) & (
+            self.beside[1][0, :n] == n + 2
+        )
+        return result
 
     @cached_property
     def x_nm(self) -> Ints:

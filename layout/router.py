@@ -19,7 +19,6 @@ Contract (checked by ``tests/layout/test_router.py`` with :func:`hnlpu.layout.ro
 shorts, every pin at its driver, or named as overflow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -286,19 +285,11 @@ class _Job:
     def _stubs(self) -> None:
         """Where the stub of each pin and output begins and ends so far: at its own height."""
         floorplan, top = self.floorplan, self.n_tracks
-        n = len(floorplan.column)
-        self._below = np.full((2, n + 1), n + 1)
-        self._above = np.full((2, n + 1), n + 2)
-        order = np.lexsort((floorplan.level, floorplan.column))
-        column = floorplan.column[order]
-        for step in (1, 2):
-            same = np.flatnonzero(column[step:] == column[:-step])
-            self._below[step - 1][order[same + step]] = order[same]
-            self._above[step - 1][order[same]] = order[same + step]
-        lowest, highest = self._below[0] == n + 1, self._above[0] == n + 2
-        height = np.where(lowest, -1, np.where(highest, top, top // 2))
-        height[n] = top // 2
-        self.wish = np.where(lowest & highest, top // 2, np.clip(height, 0, top - 1))
+        self._below, self._above = floorplan.beside
+        height = np.append(floorplan.pin_tracks(top), top // 2)
+        self.wish = np.append(
+            np.where(floorplan.single, top // 2, np.clip(height[:-1], 0, top - 1)), top // 2
+        )
         self._stub_ends = np.concatenate([height, [-_FAR, _FAR]])
 
     def _allowed(self, rows: Ints, stand: Ints) -> tuple[Ints, Ints]:
