@@ -152,20 +152,32 @@ class RegionFloorplan:
         if isinstance(plan, MergedPlan):
             wanted[plan.n_stubs : plan.n_stubs + plan.n_slots] = plan.slot_places
             wanted[plan.n_pins :] = places(self.n_outputs)
-        order = np.argsort(wanted, kind="stable")
         column = np.empty(n, dtype=np.int64)
         # Constant pins stand below the constant lines, everything else evenly below the others.
-        n_end = int((wanted == PLACES).sum())
-        end = -(-n_end // self.n_levels)
+        ends = wanted == PLACES
+        end = -(-int(ends.sum()) // self.n_levels)
         main = min(self._constant_x_nm // self.rules.m8_pitch_nm, self.n_columns - end)
-        main = max(main, -(-(n - n_end) // self.n_levels))
-        column[order[: n - n_end]] = np.arange(n - n_end) * main // (n - n_end)
-        column[order[n - n_end :]] = main + np.arange(n_end) // self.n_levels
-        # Outputs and slots stand at the bottom, so that what runs between them runs low.
-        local = np.ones(n, dtype=np.int64)
-        local[plan.n_stubs : plan.n_stubs + plan.n_region_pins] = 0
-        local[plan.n_pins :] = 0
-        order = np.lexsort((local, column))
+        main = max(main, -(-int((~ends).sum()) // self.n_levels))
+        column[ends] = main + np.arange(int(ends.sum())) // self.n_levels
+        # Slots and outputs stand at the bottom of columns of their own, so that what runs between them
+        # runs low, and no two of these wires can ask to be below each other.
+        local = np.zeros(n, dtype=bool)
+        local[plan.n_stubs : plan.n_stubs + plan.n_region_pins] = True
+        local[plan.n_pins :] = True
+        room = np.diff(np.arange(main + 1) * int((~ends).sum()) // main)
+        own = np.flatnonzero(local)
+        if room.min() and len(own) <= main:
+            own = own[np.argsort(wanted[own], kind="stable")]
+            index = np.arange(len(own))
+            at = np.maximum.accumulate(wanted[own] * main // PLACES - index) + index
+            column[own] = np.minimum(at, main - len(own) + index)
+            room[column[own]] -= 1
+            rest = np.flatnonzero(~ends & ~local)
+        else:
+            rest = np.flatnonzero(~ends)
+        rest = rest[np.argsort(wanted[rest], kind="stable")]
+        column[rest] = np.repeat(np.arange(main), room)
+        order = np.lexsort((~local, column))
         first = np.searchsorted(column[order], column[order], side="left")
         level = np.empty(n, dtype=np.int64)
         level[order] = np.arange(n) - first
