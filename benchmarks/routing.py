@@ -44,9 +44,7 @@ def _matrix(rows: int, columns: int) -> tuple[AlignedMatrix, tuple[int, ...]]:
 
 def _base(matrix: AlignedMatrix, magnitudes: tuple[int, ...], point: str) -> RegionPlan:
     arch, phases, *rest = point.split(":")
-    options = BaseOptions(
-        arch=arch, phases=int(phases), slice_ports=int(rest[0]) if rest else 7
-    )
+    options = BaseOptions(arch=arch, phases=int(phases), slice_ports=int(rest[0]) if rest else 7)
     plan = choose_base([matrix], magnitudes, options)
     assert isinstance(plan, RegionPlan)
     return plan

@@ -282,7 +282,7 @@ class MergedPlan(RegionPlan):
             ports.reshape(*given.shape, -1), given * self.slice_ports, self._outputs(serves)
         )
 
-    def _seen(self, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _seen(self, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """Weights before the end of each slice, (n_slices, n_rows, n_regions, phases)."""
         n_rows, phases, n_bundles = weights.shape
         ends = (np.arange(1, self.n_slices + 1) * n_bundles + n_bundles // 2) // self.n_slices

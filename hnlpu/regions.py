@@ -351,9 +351,7 @@ class RegionPlan(ArrayPlan):
         constants = wire_constants(self, self.constant_ports, total)
         return np.concatenate([np.concatenate(parts), constants], axis=1)
 
-    def _wire_rows(
-        self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
-    ) -> Pins:
+    def _wire_rows(self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Pins:
         """Stubs and region pins of some rows, matched for short wires and low peaks."""
         rows, n_bundles = len(weights), self.n_bundles
         padded = np.pad(weights, ((0, 0), (0, n_bundles * self.phases - self.n_columns)))

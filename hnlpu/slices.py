@@ -18,13 +18,13 @@ Ints = npt.NDArray[np.int64]
 
 
 def divide_slices(
-    seen: Ints, needed: Ints, slice_ports: int, takes: Ints, slots: Ints
+    seen: npt.NDArray[np.int32], needed: Ints, slice_ports: int, takes: Ints, slots: Ints
 ) -> npt.NDArray[np.int64]:
     """Region of each slice of each row, (n_rows, n_slices); -1 for none.
 
     Parameters
     ----------
-    seen : int array (n_slices, n_rows, n_regions, phases)
+    seen : int32 array (n_slices, n_rows, n_regions, phases)
         Weights that stand before the end of each slice.
     needed : int64 array (n_rows, n_regions)
         Slices that each region must get.
@@ -33,7 +33,7 @@ def divide_slices(
         1 where a slice of the region takes a slot of the weight.
     slots : int64 array (n_weights,)
     """
-    n_slices, n_rows, n_regions, _ = seen.shape
+    n_slices, n_rows = seen.shape[:2]
     rows = np.arange(n_rows)
     result = np.full((n_rows, n_slices), -1, dtype=np.int64)
     given = np.zeros_like(needed)

@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import LINES
-from hnlpu.errors import HnlpuError
 from hnlpu.matching import PLACES, places
 from hnlpu.merged import MergedPlan
 from hnlpu.regions import RegionPlan
@@ -32,7 +31,7 @@ from hnlpu.wiring import silicon_um2, tracks_available
 
 __all__ = ["RegionFloorplan", "RegionRules"]
 
-#: Bottom, middle, top.
+#: Pins of a column that can be told apart: bottom, middle, top.
 _MOST_LEVELS = 3
 
 Ints = npt.NDArray[np.int64]
@@ -82,22 +81,25 @@ class RegionFloorplan:
         return self.plan.n_local
 
     @cached_property
-    def _positions(self) -> tuple[Ints, Ints]:
-        """M10 positions of all lines, and of the landing columns."""
-        n = self.plan.n_lines + self.plan.n_constant_lines
-        every = self.rules.landing_every
-        if not every:
-            return np.arange(n), np.empty(0, dtype=np.int64)
-        lines = np.arange(n)
-        lines = lines + (lines + every // 2) // (every - 1)
-        landings = np.setdiff1d(np.arange(int(lines[-1]) + 1), lines)
-        return lines, landings
+    def _positions(self) -> tuple[Ints, Ints, int]:
+        """M10 positions of all lines, of the landing columns, and how many there are."""
+        rules = self.rules
+        lines = np.arange(self.plan.n_lines + self.plan.n_constant_lines)
+        landings = lines[:0]
+        every = rules.landing_every
+        if every:
+            lines = lines + (lines + every // 2) // (every - 1)
+            landings = np.setdiff1d(np.arange(int(lines[-1]) + 1), lines)
+        n = int(lines[-1]) + 1
+        # Spread out where not all pins find a column.
+        needed = self._columns_needed(_MOST_LEVELS) * rules.m8_pitch_nm
+        most = max(n, -(-needed // rules.m10_pitch_nm))
+        return lines * most // n, landings * most // n, most
 
     @cached_property
     def width_nm(self) -> int:
         """Of a strip."""
-        lines, _ = self._positions
-        return (int(lines[-1]) + 1) * self.rules.m10_pitch_nm
+        return self._positions[2] * self.rules.m10_pitch_nm
 
     @cached_property
     def line_x_nm(self) -> Ints:
@@ -120,18 +122,20 @@ class RegionFloorplan:
         """Columns of M8."""
         return self.width_nm // self.rules.m8_pitch_nm
 
+    @property
+    def _n_ends(self) -> int:
+        """Constant pins."""
+        return self.plan.phases * len(self.plan.constant_ports)
+
+    def _columns_needed(self, n_levels: int) -> int:
+        n_others = self.plan.n_pins + self.n_outputs - self._n_ends
+        return -(-self._n_ends // n_levels) - (-n_others // n_levels)
+
     @cached_property
     def n_levels(self) -> int:
         """Pins of a column, at most."""
-        n = -(-(self.plan.n_pins + self.n_outputs) // self.n_columns)
-        if n > _MOST_LEVELS:
-            raise HnlpuError(
-                "pins do not fit their columns",
-                where=f"floorplan of {self.plan.name}",
-                got=f"{n} pins to a column of M8, {_MOST_LEVELS} can be told apart",
-                do="use fewer phases, fewer ports, or the taps architecture",
-            )
-        return n
+        levels = range(1, _MOST_LEVELS + 1)
+        return next(n for n in levels if self._columns_needed(n) <= self.n_columns)
 
     @cached_property
     def column(self) -> Ints:
@@ -155,10 +159,10 @@ class RegionFloorplan:
         column = np.empty(n, dtype=np.int64)
         # Constant pins stand below the constant lines, everything else evenly below the others.
         ends = wanted == PLACES
-        end = -(-int(ends.sum()) // self.n_levels)
+        end = -(-self._n_ends // self.n_levels)
         main = min(self._constant_x_nm // self.rules.m8_pitch_nm, self.n_columns - end)
         main = max(main, -(-int((~ends).sum()) // self.n_levels))
-        column[ends] = main + np.arange(int(ends.sum())) // self.n_levels
+        column[ends] = main + np.arange(self._n_ends) // self.n_levels
         # Slots and outputs stand at the bottom of columns of their own, so that what runs between them
         # runs low, and no two of these wires can ask to be below each other.
         local = np.zeros(n, dtype=bool)

@@ -2,7 +2,7 @@
 
 Every wired pin of a row is a net of two ends: a driver (a line on M10, or an output below a stub on M8)
 and the pin, below a stub on M8. On M9 a net is one jog on one track. Rows are independent, and routed side by side,
-in four steps, the nets of every row from left to right:
+in three steps, the nets of every row from left to right:
 
 1. *Spill.* Where more nets run than M9 has tracks, those that end furthest leave it: no choice
    leaves fewer. Nets of outputs stay, and so do short ones.
@@ -10,10 +10,10 @@ in four steps, the nets of every row from left to right:
    pin, to a short piece of M9 (see :mod:`hnlpu.layout.region_floorplan`).
 3. *Left edge.* Each net takes a free track that suits the stubs of its pin's column: low for low pins, high
    for high ones. Without stubs to heed this takes no more tracks than the densest cut has nets.
-4. *Repair.* What found no track tries M11 once more, then moves one net that is in its way, then borrows
-   a track of the next row, where no stub is in the way.
+   Where none is free, the net there that ends furthest leaves M9, and steps 2 and 3 are done again.
 
-What is left then is overflow: it is counted and named, never drawn.
+What is left then is overflow: counted and named, never drawn. :mod:`hnlpu.layout.routing_repair` finds a way for
+some of it.
 
 Contract (checked by ``tests/layout/test_router.py`` with :func:`hnlpu.layout.routing_check.check_routing`): no
 shorts, every pin at its driver, or named as overflow.
@@ -185,7 +185,10 @@ def nets_of(floorplan: RegionFloorplan, pins: Pins) -> Nets:
 def cut_density(nets: Nets, width_nm: int, n_cuts: int = 1024) -> Ints:
     """Nets that run past each of some places, (n_rows, n_cuts)."""
     steps = np.zeros((n_cuts + 1) * nets.n_rows, dtype=np.int64)
-    for at, sign in ((nets.low_nm * n_cuts // width_nm, 1), (nets.high_nm * n_cuts // width_nm + 1, -1)):
+    for at, sign in (
+        (nets.low_nm * n_cuts // width_nm, 1),
+        (nets.high_nm * n_cuts // width_nm + 1, -1),
+    ):
         steps += sign * np.bincount(nets.row * (n_cuts + 1) + at, minlength=len(steps))
     result: Ints = steps.reshape(nets.n_rows, -1).cumsum(axis=1)[:, :-1]
     return result
@@ -218,7 +221,8 @@ def route(floorplan: RegionFloorplan, nets: Nets, n_tracks: int, rows: int = 256
             job.left_edge()
         for whole, part in zip(found, job.result(), strict=True):
             whole[some] = part
-    return Routing(floorplan, n_tracks, nets, *found, strip=nets.row.copy())
+    layer, track, landing, piece = found
+    return Routing(floorplan, n_tracks, nets, layer, track, landing, piece, nets.row.copy())
 
 
 class _Job:
@@ -400,7 +404,6 @@ class _Job:
         taken. True where there is such a net.
         """
         floorplan, gap = self.floorplan, self.floorplan.rules.end_nm
-        rows = np.arange(self.n_rows)
         n_tracks, n_berths = self.n_tracks, self.n_berths
         tracks = np.arange(n_tracks)
         cell_of = np.searchsorted(floorplan.landing_x_nm, self.low)

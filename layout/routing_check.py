@@ -52,14 +52,20 @@ def check_routing(routing: Routing, pins: Pins) -> list[str]:
     say("is on no layer", ~on9 & ~on11 & (routing.layer != NOWHERE))
     say("is off the tracks of M9", on9 & _outside(routing.track, routing.n_tracks))
     say("is off the tracks of M11", on11 & _outside(routing.track, routing.n_high))
-    say("comes down where no landing is", on11 & _outside(routing.landing, len(floorplan.landing_x_nm)))
+    say(
+        "comes down where no landing is",
+        on11 & _outside(routing.landing, len(floorplan.landing_x_nm)),
+    )
     say("comes down beside its piece", on11 & (routing.piece != routing.track // 2 * 3 + 1))
     say("lands on the other track's column", on11 & ((routing.landing - routing.track) % 2 != 0))
     say("lands with an output", on11 & (nets.output >= 0))
     away = routing.strip != nets.row
     say("is in a strip whose top it does not meet", away & (routing.strip != nets.row ^ 1))
     say("is in a strip that is not there", away & (routing.strip >= nets.n_rows))
-    say("borrows with stubs in its way", away & ~(floorplan.single[nets.pin] & on9 & (nets.output < 0)))
+    say(
+        "borrows with stubs in its way",
+        away & ~(floorplan.single[nets.pin] & on9 & (nets.output < 0)),
+    )
     if found:
         return found
 
@@ -67,7 +73,11 @@ def check_routing(routing: Routing, pins: Pins) -> list[str]:
     landing = floorplan.landing_x_nm[routing.landing[on11]]
     line, x = nets.driver_x_nm[on11], nets.pin_x_nm[on11]
     on_m9 = [
-        (routing.strip[on9] * routing.n_tracks + routing.track[on9], nets.low_nm[on9], nets.high_nm[on9]),
+        (
+            routing.strip[on9] * routing.n_tracks + routing.track[on9],
+            nets.low_nm[on9],
+            nets.high_nm[on9],
+        ),
         (
             nets.row[on11] * routing.n_tracks + routing.piece[on11],
             np.minimum(landing, x),
@@ -137,9 +147,7 @@ def _stubs(routing: Routing, pins: Pins) -> list[str]:
     return _too_near("M8", "column", intervals, floorplan.rules.stub_tracks)
 
 
-def _too_near(
-    layer: str, kind: str, wires: list[tuple[Ints, Ints, Ints]], gap: int
-) -> list[str]:
+def _too_near(layer: str, kind: str, wires: list[tuple[Ints, Ints, Ints]], gap: int) -> list[str]:
     """Pairs on one line of a layer that overlap, or whose ends are nearer than ``gap``."""
     line, low, high = (np.concatenate(parts) for parts in zip(*wires, strict=True))
     order = np.lexsort((low, line))

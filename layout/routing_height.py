@@ -36,7 +36,7 @@ def lowest_strips(floorplan: RegionFloorplan, pins: Pins, most: int = 400) -> Ro
     """
     density = cut_density(nets_of(floorplan, pins), floorplan.width_nm).max(axis=1)
     worst = np.sort(np.argsort(-density, kind="stable")[:_ROWS])
-    low, high = 2, int(density.max()) + 4
+    low, high = 0, min(most, int(density.max()) + 4)
 
     def over(n_tracks: int) -> int:
         return len(route_rows(floorplan, pins[worst], n_tracks, borrow=False).overflow)

@@ -45,7 +45,7 @@ def repair(routing: Routing, *, borrow: bool = True) -> Routing:
     first = np.searchsorted(routing.nets.row, np.arange(routing.nets.n_rows + 1))
     for row in rows[n_over <= _MOST]:
         strip = _Strip(routing, int(row), slice(first[row], first[row + 1]))
-        for net in np.flatnonzero(strip.layer == NOWHERE):
+        for net in map(int, np.flatnonzero(strip.layer == NOWHERE)):
             strip.place(net) or strip.place_by_moving(net)
         strip.store()
     if borrow:
@@ -138,9 +138,7 @@ class _Strip:
     def _in_the_way(self, low: int, high: int) -> Ints:
         """Wires of M9 between two places, by number."""
         begin, end, track = self.wire
-        return np.flatnonzero(
-            (track >= 0) & (begin < high + self.gap) & (end + self.gap > low)
-        )
+        return np.flatnonzero((track >= 0) & (begin < high + self.gap) & (end + self.gap > low))
 
     def _n_in_the_way(self, low: int, high: int) -> Ints:
         found = self.wire[2][self._in_the_way(low, high)]
