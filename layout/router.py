@@ -20,6 +20,7 @@ shorts, every pin at its driver, or named as overflow.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -207,20 +208,23 @@ def route(floorplan: RegionFloorplan, nets: Nets, n_tracks: int, rows: int = 256
         Routed at a time.
     """
     found = [np.full(len(nets), value, dtype=np.int64) for value in (NOWHERE, -1, -1, -1)]
+    away = np.zeros(len(nets), dtype=bool)
     for first in range(0, nets.n_rows, rows):
-        some = np.flatnonzero((nets.row >= first) & (nets.row < first + rows))
-        job = _Job(floorplan, nets, some, first, min(rows, nets.n_rows - first), n_tracks)
-        job.spill()
-        for _ in range(_ROUNDS):
+        some = np.arange(first, min(first + rows, nets.n_rows))
+        for turn in range(_ROUNDS + 1):
+            which = np.flatnonzero(np.isin(nets.row, some))
+            job = _Job(floorplan, nets, which, some, n_tracks)
+            job.away = job.enter(away[which], False)
+            if not turn:
+                job.spill()
             job.land()
-            if not job.left_edge():
+            again = job.left_edge()
+            away[which] = job.leave(job.away)
+            for whole, part in zip(found, job.result(), strict=True):
+                whole[which] = part
+            some = some[again]
+            if not len(some):
                 break
-            job.clear()
-        else:
-            job.land()
-            job.left_edge()
-        for whole, part in zip(found, job.result(), strict=True):
-            whole[some] = part
     layer, track, landing, piece = found
     return Routing(floorplan, n_tracks, nets, layer, track, landing, piece, nets.row.copy())
 
@@ -233,17 +237,16 @@ class _Job:
         floorplan: RegionFloorplan,
         nets: Nets,
         some: Ints,
-        first: int,
-        n_rows: int,
+        rows: Ints,
         n_tracks: int,
     ) -> None:
-        self.floorplan, self.n_tracks, self.n_rows = floorplan, n_tracks, n_rows
+        self.floorplan, self.n_tracks, self.n_rows = floorplan, n_tracks, len(rows)
         self.n_high = floorplan.n_high(n_tracks)
-        row = nets.row[some] - first
+        row = np.searchsorted(rows, nets.row[some])
         order = np.lexsort((nets.low_nm[some], row))
         row = row[order]
         place = np.arange(len(row)) - np.searchsorted(row, row, side="left")
-        self._shape = (n_rows, int(place.max(initial=-1)) + 1)
+        self._shape = (len(rows), int(place.max(initial=-1)) + 1)
         self._at, self._order = (row, place), order
         low, high = nets.low_nm[some][order], nets.high_nm[some][order]
         self.low, self.high = self._spread(low, _FAR), self._spread(high, _FAR)
@@ -260,10 +263,6 @@ class _Job:
         self.may_leave = (self.output == stands) & (self.low < _FAR) & (self.n_high > 0)
         self.may_leave &= self.high - self.low > pitch
         self._stubs()
-        self.clear()
-
-    def clear(self) -> None:
-        """Nothing is routed; which nets leave M9 is kept."""
         self.layer = np.full(self._shape, NOWHERE, dtype=np.int64)
         self.track, self.landing, self.piece = (np.full(self._shape, -1) for _ in range(3))
         self._stub_low = np.tile(self._stub_ends, (self.n_rows, 1))
@@ -275,14 +274,21 @@ class _Job:
         result[self._at] = values
         return result
 
+    def enter(self, values: npt.NDArray[Any], fill: Any) -> npt.NDArray[Any]:
+        """Values of the nets, given in their own order, as an array (rows, nets of a row)."""
+        result = np.full(self._shape, fill, dtype=values.dtype)
+        result[self._at] = values[self._order]
+        return result
+
+    def leave(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The inverse."""
+        result = np.empty(len(self._order), dtype=values.dtype)
+        result[self._order] = values[self._at]
+        return result
+
     def result(self) -> list[Ints]:
-        """Layer, track, landing and piece of the nets as they were given."""
-        found = []
-        for values in (self.layer, self.track, self.landing, self.piece):
-            back = np.empty(len(self._order), dtype=np.int64)
-            back[self._order] = values[self._at]
-            found.append(back)
-        return found
+        """Layer, track, landing and piece of the nets."""
+        return [self.leave(v) for v in (self.layer, self.track, self.landing, self.piece)]
 
     # Stubs of columns.
 
@@ -397,11 +403,11 @@ class _Job:
             self.landed[row, berth, column] = True
             self._reach(row, self.pin[row, j], pieces[track])
 
-    def left_edge(self) -> bool:
+    def left_edge(self) -> Bools:
         """Step 3: what is not on M11 takes a track of M9.
 
         Where none is free, the net that ends furthest is to leave M9 in the next round, and its track is
-        taken. True where there is such a net.
+        taken. True for rows with such a net.
         """
         floorplan, gap = self.floorplan, self.floorplan.rules.end_nm
         n_tracks, n_berths = self.n_tracks, self.n_berths
@@ -412,7 +418,7 @@ class _Job:
         ends = np.full((self.n_rows, n_tracks), -_FAR, dtype=np.int64)
         keys, who = ends.copy(), np.zeros(ends.shape, dtype=np.int64)
         berths = np.arange(n_berths)
-        more_leave = False
+        more_leave = np.zeros(self.n_rows, dtype=bool)
         n = len(floorplan.column)
         for j in range(self._shape[1]):
             low, high = self.low[:, j], self.high[:, j]
@@ -452,7 +458,7 @@ class _Job:
                 self.layer[row[takes], other] = NOWHERE
                 goes = ~placed & ~takes & may
                 self.away[row[goes], j] = True
-                more_leave |= bool(takes.any() or goes.any())
+                more_leave[row[takes | goes]] = True
                 track = np.where(takes, last, track)
                 placed |= takes
             row, track = row[placed], track[placed]
