@@ -1,4 +1,4 @@
-"""Strips of region bases as low as they can be routed: the table of docs/routing.md.
+"""Strips of region bases as low as they can be routed.
 
     python benchmarks/routing.py [--rows N] [--columns K] [--points merged:3 ...] [--landings N ...]
     python benchmarks/routing.py --techniques

@@ -1,9 +1,9 @@
 """Routing height: the lowest strips in which every wire of a matrix finds its way.
 
 All strips of a base are equally high, so the worst row decides. The height is looked for on the rows with
-the densest cuts, and then tried on all; where it is not enough, it grows by a track.
+the densest cuts, and then tried on all; where it is not enough, it grows until the rows that are over are routed.
 
-Contract (checked by ``tests/layout/test_router.py``): nothing overflows, and one track less would.
+Contract (checked by ``tests/layout/test_router.py``): nothing overflows, and with one track less something would.
 """
 
 import numpy as np
@@ -35,12 +35,12 @@ def lowest_strips(floorplan: RegionFloorplan, pins: Pins, most: int = 400) -> Ro
         Strips of ``most`` tracks are not high enough; says where.
     """
     density = cut_density(nets_of(floorplan, pins), floorplan.width_nm).max(axis=1)
-    worst = np.sort(np.argsort(-density, kind="stable")[:_ROWS])
-    low, high = 0, min(most, int(density.max()) + 4)
+    some = np.sort(np.argsort(-density, kind="stable")[:_ROWS])
 
     def over(n_tracks: int) -> int:
-        return len(route_rows(floorplan, pins[worst], n_tracks, borrow=False).overflow)
+        return len(route_rows(floorplan, pins[some], n_tracks, borrow=False).overflow)
 
+    low, high = 0, min(most, int(density.max()) + 4)
     while high < most and over(high):
         low, high = high, min(most, high * 5 // 4)
     while high - low > 1:
@@ -52,4 +52,7 @@ def lowest_strips(floorplan: RegionFloorplan, pins: Pins, most: int = 400) -> Ro
             return routing
         if high >= most:
             routing.check(floorplan.plan.name)
+        some = np.unique(routing.nets.row[routing.overflow])
         high += 1
+        while high < most and over(high):
+            high += 1
