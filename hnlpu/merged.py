@@ -8,7 +8,7 @@ slot enters at column ``e`` of what is added for ``m``, and that sum enters the 
 of ``m``. One accumulator collects the totals.
 
 A slice that serves a region in one phase serves it in all T, so a region takes as many slices as its
-fullest phase needs. Unused slots are tied low.
+fullest phase needs, and more where there are more. Unused slots are tied low.
 
 Pins of a row, in order: the stubs (``phase * n_ports + port``, ports slice after slice), the slots
 (one pin each, weight after weight), the constant stubs (``port * T + phase``). The row's own outputs are
@@ -28,7 +28,9 @@ from hnlpu.alignment import AlignedMatrix
 from hnlpu.base import LOW, Pins
 from hnlpu.compression import Compression, Input, compress
 from hnlpu.fitting import Statistics, fit_slices
-from hnlpu.regions import RegionPlan, slot_bits, slot_weights
+from hnlpu.matching import Demand, places
+from hnlpu.regions import Division, RegionPlan, slot_bits, slot_weights
+from hnlpu.slices import divide_slices
 from hnlpu.sums import UNLIMITED, MantissaSum, Term, mantissa_sum, split_magnitude
 
 __all__ = ["MergedPlan"]
@@ -254,34 +256,78 @@ class MergedPlan(RegionPlan):
             }
         }
 
-    def place_regions(
-        self, counts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Pins]:
-        used = self.slices_used(counts)
-        rows, _ = used.shape
-        index = np.arange(max(1, int(used.max())))
-        taken = index < used[:, :, None]
-        # The slices of a region are spread evenly along the strip.
-        place = np.where(taken, (index + 0.5) / np.maximum(used, 1)[:, :, None], np.inf)
-        order = np.argsort(place.reshape(rows, -1), axis=1, kind="stable")
-        slices = np.empty_like(order)
-        np.put_along_axis(slices, order, np.arange(order.shape[1])[None], axis=1)
-        slices = slices.reshape(place.shape)
+    @property
+    def port_places(self) -> npt.NDArray[np.int64]:
+        return places(self.n_ports)
 
-        pins = np.full((rows, self.n_slots), LOW, dtype=np.int64)
-        first = np.zeros(rows, dtype=np.int64)
-        for n, bits in zip(self.slots, self.slot_bits, strict=True):
-            free = first.copy()
-            for region, bit in bits:
-                row, i = np.nonzero(taken[:, region])
-                output = slices[row, region, i] * self.count_bits + bit
-                pins[row, free[row] + i] = self.local_driver(0) + output
-                free += used[:, region]
-            first += n
-
+    def divide(self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Division:
+        seen = self._seen(weights)
+        takes = np.zeros((len(self.slots), len(self.regions)), dtype=np.int64)
+        for i, bits in enumerate(self.slot_bits):
+            takes[i, [region for region, _ in bits]] = 1
+        needed, slots = self.slices_used(counts), np.asarray(self.slots, dtype=np.int64)
+        serves = divide_slices(seen, needed, self.slice_ports, takes, slots)
+        n_given = [(serves == region).sum(axis=1) for region in range(len(self.regions))]
+        most = max(1, *(int(n.max()) for n in n_given))
+        slices = np.stack(
+            [
+                np.argsort(serves != region, axis=1, kind="stable")[:, :most]
+                for region in range(len(self.regions))
+            ],
+            axis=1,
+        )
         ports = slices[..., None] * self.slice_ports + np.arange(self.slice_ports)
-        ports = ports.reshape(*used.shape, -1)
-        return ports, used * self.slice_ports, pins
+        given = np.stack(n_given, axis=1)
+        return Division(
+            ports.reshape(*given.shape, -1), given * self.slice_ports, self._outputs(serves)
+        )
+
+    def _seen(self, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Weights before the end of each slice, (n_slices, n_rows, n_regions, phases)."""
+        n_rows, phases, n_bundles = weights.shape
+        ends = (np.arange(1, self.n_slices + 1) * n_bundles + n_bundles // 2) // self.n_slices
+        ends = np.minimum(ends, n_bundles) - 1
+        seen = np.empty((self.n_slices, n_rows, len(self.regions), phases), dtype=np.int32)
+        for region, magnitude in enumerate(self.regions):
+            passed = (weights == magnitude).cumsum(axis=2, dtype=np.int32)
+            seen[:, :, region] = np.where(ends >= 0, passed[..., ends], 0).transpose(2, 0, 1)
+        return seen
+
+    def _outputs(
+        self, serves: npt.NDArray[np.int64]
+    ) -> tuple[tuple[Demand, npt.NDArray[np.int64], npt.NDArray[np.int64]], ...]:
+        """Bits of the counts and the slots they may go to, for each weight of slots."""
+        n_rows = len(serves)
+        at_slice, at_slot = places(self.n_slices), self.slot_places
+        result = []
+        first = 0
+        for n, bits in zip(self.slots, self.slot_bits, strict=True):
+            bit_of = np.full(len(self.regions) + 1, -1)
+            bit_of[[region for region, _ in bits]] = [bit for _, bit in bits]
+            bit = bit_of[serves]  # -1 serves no region
+            wanted = bit >= 0
+            n_wanted = wanted.sum(axis=1)
+            slices = np.argsort(~wanted, axis=1, kind="stable")[:, : int(n_wanted.max())]
+            pins = np.arange(first, first + n)
+            first += n
+            demand = Demand(
+                row=np.arange(n_rows),
+                sources=at_slice[slices],
+                n_sources=n_wanted,
+                targets=np.broadcast_to(at_slot[pins], (n_rows, n)),
+                n_targets=np.full(n_rows, n, dtype=np.int64),
+            )
+            outputs = slices * self.count_bits + np.take_along_axis(bit, slices, axis=1)
+            result.append((demand, outputs, np.broadcast_to(pins, (n_rows, n))))
+        return tuple(result)
+
+    @property
+    def slot_places(self) -> npt.NDArray[np.int64]:
+        """Where along the strip each slot stands."""
+        slot = np.array([slot for _, slot in self.strip], dtype=np.int64)
+        result = np.empty(self.n_slots, dtype=np.int64)
+        result[slot] = places(self.n_slots)
+        return result
 
     def read_regions(self, pins: Pins) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         rows = len(pins)

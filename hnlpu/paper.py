@@ -25,7 +25,8 @@ from hnlpu.alignment import AlignedMatrix
 from hnlpu.base import Pins
 from hnlpu.compression import Compression, Input, compress
 from hnlpu.fitting import Statistics, fit_regions
-from hnlpu.regions import RegionPlan
+from hnlpu.matching import places
+from hnlpu.regions import Division, RegionPlan
 from hnlpu.sums import UNLIMITED, MantissaSum, Term, mantissa_sum, split_magnitude
 
 __all__ = ["PaperPlan", "Region"]
@@ -168,17 +169,23 @@ class PaperPlan(RegionPlan):
             dtype=np.int64,
         )
 
-    def place_regions(
-        self, counts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Pins]:
+    @property
+    def port_places(self) -> npt.NDArray[np.int64]:
+        """The ports of every region are spread evenly along the strip."""
+        even = np.concatenate([places(n) for n in self.capacities])
+        result = np.empty(self.n_ports, dtype=np.int64)
+        result[np.argsort(even, kind="stable")] = places(self.n_ports)
+        return result
+
+    def divide(self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Division:
         n_ports = np.asarray(self.capacities, dtype=np.int64)
-        first = np.cumsum(n_ports) - n_ports
-        ports = first[:, None] + np.arange(max(1, n_ports.max()))
-        rows = self.n_rows
-        return (
+        ports = np.cumsum(n_ports)[:, None] - n_ports[:, None] + np.arange(max(1, n_ports.max()))
+        # Beyond a region's own ports stands whatever: it is not asked for.
+        ports = np.minimum(ports, self.n_ports - 1)
+        rows = len(weights)
+        return Division(
             np.broadcast_to(ports, (rows, *ports.shape)),
             np.broadcast_to(n_ports, (rows, len(n_ports))),
-            np.empty((rows, 0), dtype=np.int64),
         )
 
     def read_regions(self, pins: Pins) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -32,12 +32,22 @@ from hnlpu.base import HIGH, LINES, LOW, ArrayPlan, Pins, Wiring, name_of_magnit
 from hnlpu.constants import ConstantPort, constant_ports, read_constants, wire_constants
 from hnlpu.errors import HnlpuError
 from hnlpu.lines import LineGroups, line_groups
+from hnlpu.matching import Demand, match_priced, places
 from hnlpu.wiring import strip_height_um, tracks_available
 
-__all__ = ["RegionPlan", "count_weights", "region_magnitudes", "slot_bits", "slot_weights"]
+__all__ = [
+    "Division",
+    "RegionPlan",
+    "count_weights",
+    "region_magnitudes",
+    "slot_bits",
+    "slot_weights",
+]
 
 #: Weights are compared as 64-bit integers, and so is what a row lacks.
 _WEIGHT_BITS = 47
+#: Rows that are wired at a time.
+_ROWS = 256
 
 
 @lru_cache(maxsize=64)
@@ -79,6 +89,26 @@ def count_weights(
         for region, magnitude in enumerate(regions):
             counts[:, region, phase] = (here == magnitude).sum(axis=1)
     return counts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Division:
+    """Ports of some rows, divided among their regions.
+
+    Attributes
+    ----------
+    ports : int64 array (n_rows, n_regions, most ports)
+        Ports of each region in the order in which they stand along the strip.
+    n_ports : int64 array (n_rows, n_regions)
+        How many of them there are.
+    outputs : tuple of (Demand, outputs, pins)
+        What else is to be matched: own outputs of the rows (n_lines, most sources) with region pins
+        (n_lines, most targets).
+    """
+
+    ports: npt.NDArray[np.int64]
+    n_ports: npt.NDArray[np.int64]
+    outputs: tuple[tuple[Demand, npt.NDArray[np.int64], npt.NDArray[np.int64]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,20 +177,20 @@ class RegionPlan(ArrayPlan):
     def port_polarity(self) -> npt.NDArray[np.int64]:
         """Of every port: 1 where it takes its bits as they are, -1 where complemented."""
 
+    @property
     @abstractmethod
-    def place_regions(
-        self, counts: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Pins]:
-        """Give each region of each row its ports.
+    def port_places(self) -> npt.NDArray[np.int64]:
+        """Where along the strip each port stands (see :mod:`hnlpu.matching`)."""
 
-        Returns
-        -------
-        ports : int64 array (n_rows, n_regions, most ports)
-            Ports of each region in the order in which they stand along the strip.
-        n_ports : int64 array (n_rows, n_regions)
-            How many of them there are.
-        pins : (n_rows, n_pins of this kind)
-            Pins between the stubs and the constant stubs.
+    @abstractmethod
+    def divide(self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Division:
+        """Give each region of some rows its ports.
+
+        Parameters
+        ----------
+        weights : int64 array (n_rows, phases, n_bundles)
+            Magnitudes, 0 where there is no input.
+        counts : int64 array (n_rows, n_regions, phases)
         """
 
     @abstractmethod
@@ -313,24 +343,76 @@ class RegionPlan(ArrayPlan):
         weights = matrix.integers()
         counts = count_weights(weights, self.regions, self.phases)
         self.check_counts(matrix.name, counts)
-        ports, n_ports, region_pins = self.place_regions(counts)
-        polarity = self.port_polarity()
-        stubs = np.tile(np.where(polarity == 1, LOW, HIGH), (self.n_rows, self.phases, 1))
-        for phase in range(self.phases):
-            here = weights[:, phase :: self.phases]
-            for region, magnitude in enumerate(self.regions):
-                rows, bundles = np.nonzero(np.abs(here) == magnitude)
-                # The i-th of n weights goes to the i/n-th of the ports: nearest along the strip.
-                n = counts[rows, region, phase]
-                first = np.cumsum(counts[:, region, phase]) - counts[:, region, phase]
-                rank = np.arange(len(rows)) - first[rows]
-                port = ports[rows, region, rank * n_ports[rows, region] // np.maximum(n, 1)]
-                wanted = np.sign(here[rows, bundles]) * polarity[port]
-                line = LINES + bundles * self.lines.n_lines + (wanted < 0)
-                stubs[rows, phase, port] = line
+        parts = [
+            self._wire_rows(weights[first : first + _ROWS], counts[first : first + _ROWS])
+            for first in range(0, self.n_rows, _ROWS)
+        ]
         total = np.where(weights < 0, -weights, 0).sum(axis=1)
         constants = wire_constants(self, self.constant_ports, total)
-        return np.concatenate([stubs.reshape(self.n_rows, -1), region_pins, constants], axis=1)
+        return np.concatenate([np.concatenate(parts), constants], axis=1)
+
+    def _wire_rows(self, weights: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Pins:
+        """Stubs and region pins of some rows, matched for short wires and low peaks."""
+        rows, n_bundles = len(weights), self.n_bundles
+        padded = np.pad(weights, ((0, 0), (0, n_bundles * self.phases - self.n_columns)))
+        lanes = padded.reshape(rows, n_bundles, self.phases).transpose(0, 2, 1)
+        magnitudes = np.abs(lanes)
+        division = self.divide(magnitudes, counts)
+        found = [
+            self._demand(magnitudes == magnitude, division.ports[:, region], n)
+            for region, (magnitude, n) in enumerate(
+                zip(self.regions, division.n_ports.T, strict=True)
+            )
+        ]
+        demands = [demand for demand, _ in found] + [demand for demand, _, _ in division.outputs]
+        matched = match_priced(demands, rows)
+
+        polarity = self.port_polarity()
+        stubs = np.tile(np.where(polarity == 1, LOW, HIGH), (rows, self.phases, 1))
+        for region, (demand, bundles) in enumerate(found):
+            wanted = demand.wanted
+            line, i = np.nonzero(wanted)
+            row, phase = np.divmod(line, self.phases)
+            port = division.ports[row, region, matched[region][wanted]]
+            bundle = bundles[line, i]
+            sign = np.sign(lanes[row, phase, bundle]) * polarity[port]
+            stubs[row, phase, port] = LINES + bundle * self.lines.n_lines + (sign < 0)
+        region_pins = np.full((rows, self.n_region_pins), LOW, dtype=np.int64)
+        for (demand, outputs, pins), index in zip(
+            division.outputs, matched[len(found) :], strict=True
+        ):
+            line, i = np.nonzero(demand.wanted)
+            pin = pins[line, index[line, i]]
+            region_pins[demand.row[line], pin] = self.local_driver(0) + outputs[line, i]
+        return np.concatenate([stubs.reshape(rows, -1), region_pins], axis=1)
+
+    def _demand(
+        self,
+        own: npt.NDArray[np.bool_],
+        ports: npt.NDArray[np.int64],
+        n_ports: npt.NDArray[np.int64],
+    ) -> tuple[Demand, npt.NDArray[np.int64]]:
+        """A region's weights and ports, and the bundles of the weights; a line per row and phase.
+
+        Parameters
+        ----------
+        own : bool array (n_rows, phases, n_bundles)
+        ports : int64 array (n_rows, most ports)
+        n_ports : int64 array (n_rows,)
+        """
+        line, bundle = np.nonzero(own.reshape(-1, self.n_bundles))
+        n = np.bincount(line, minlength=own.shape[0] * self.phases)
+        first = np.cumsum(n) - n
+        bundles = np.zeros((len(n), int(n.max())), dtype=np.int64)
+        bundles[line, np.arange(len(line)) - first[line]] = bundle
+        demand = Demand(
+            row=np.repeat(np.arange(own.shape[0]), self.phases),
+            sources=places(self.n_bundles)[bundles],
+            n_sources=n,
+            targets=np.repeat(self.port_places[ports], self.phases, axis=0),
+            n_targets=np.repeat(n_ports, self.phases),
+        )
+        return demand, bundles
 
     def read(self, pins: Pins) -> Wiring:
         end = self.n_stubs + self.n_region_pins
