@@ -1,7 +1,8 @@
 """The metal of a 2,880 x 2,880 array: area per weight, drawing it whole, reading it back, R and C.
 
     python benchmarks/metal.py                   # floorplans: seconds
-    python benchmarks/metal.py --draw -o DIR     # also draws, reads and loads one array: minutes
+    python benchmarks/metal.py --draw -o DIR     # also draws, reads and loads two arrays: minutes
+    python benchmarks/metal.py --respin          # what changed weights change: a minute
 
 Weights are random; every via stands where some weight would have it. Prints Markdown.
 """
@@ -19,6 +20,7 @@ from hnlpu.layout.floorplan import Floorplan, plan_floorplan
 from hnlpu.layout.masks import MaskFile, read_mask, write_base, write_weights
 from hnlpu.layout.parasitics import line_nets
 from hnlpu.layout.reading import read_masks
+from hnlpu.layout.respin import compare_pins
 from hnlpu.layout.rules import load_rules
 from hnlpu.layout.stations import LAYERS
 from hnlpu.metal import MetalPlan, plan_metal
@@ -130,12 +132,40 @@ def loads(floorplan: Floorplan, metal: MetalPlan) -> None:
            "slowest, ps"], rows)  # fmt: skip
 
 
+def respins(plan: TapsPlan) -> None:
+    """A share of the weights gets other values."""
+    floorplan = plan_floorplan(plan, load_rules("n5"))
+    old = random_metal(plan)
+    values = plan.read(old.pins).values
+    exponents = np.zeros((plan.n_rows, plan.n_blocks), dtype=np.uint8)
+    rows = []
+    for share in (0.001, 0.01, 1.0):
+        rng = np.random.default_rng(1)
+        changed = values.copy()
+        hit = rng.random(values.shape) < share
+        other = rng.choice(plan.magnitudes, values.shape) * rng.choice([-1, 1], values.shape)
+        changed[hit] = np.where(other == values, -other, other)[hit]
+        matrix = AlignedMatrix("w", changed.astype(np.int16), exponents, old.row_exponents)
+        change = compare_pins(floorplan, array_pins(old), array_pins(plan_metal(matrix, plan)))
+        counts = [f"{len(side[mask]):,}" for mask in change.removed
+                  for side in (change.removed, change.added)]  # fmt: skip
+        untouched = 1 - change.n_changed_tiles / change.n_tiles
+        rows.append([f"{hit.mean():.1%}", f"{change.n_changed_pins:,}", *counts,
+                     ", ".join(change.changed_masks), f"{untouched:.1%}"])  # fmt: skip
+    table(["weights changed", "pins", "VIA8 off", "VIA8 on", "VIA9 off", "VIA9 on", "masks made anew",
+           "tiles untouched"], rows)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--draw", action="store_true", help="also draw and read two arrays")
     parser.add_argument("-o", "--out", type=Path, default=Path("build/metal"))
+    parser.add_argument("--respin", action="store_true", help="only what changed weights change")
     args = parser.parse_args()
+    if args.respin:
+        respins(TapsPlan(SIZE, SIZE, phases=3))
+        return
     areas("n5")
     areas("sky130")
     if args.draw:
