@@ -131,9 +131,11 @@ class Library:
                     self._emitted[key] = known
                 for kind, parameters in known[1]:
                     self.prototype(kind, *parameters)
-        texts = verilog_texts([text for text, _ in waiting.values()])
-        for (key, (_, below)), text in zip(waiting.items(), texts, strict=True):
-            clean = _LINT + _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", text))
+        # What has one name and one text under several parameters is written once.
+        distinct = list(dict.fromkeys(text for text, _ in waiting.values()))
+        texts = dict(zip(distinct, verilog_texts(distinct), strict=True))
+        for key, (text, below) in waiting.items():
+            clean = _LINT + _WIRE_INIT.sub("", _REGISTER_INIT.sub(r"\1;", texts[text]))
             self._emitted[key] = clean, below
             remember(key, self._emitted[key])
 

@@ -11,6 +11,7 @@ import pytest
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.cells import FullAdder
 from hnlpu.rtl.hierarchy import Library
+from hnlpu.rtl.quantizer import Quantizer
 from hnlpu.taps import TapsPlan
 
 PLANS = [
@@ -173,3 +174,14 @@ def test_two_modules_of_one_name_are_refused():
     library.prototype(_Named, " ")
     with pytest.raises(AssertionError, match="two modules are called hn_named"):
         dict(library.modules())
+
+
+def test_two_ways_to_tell_what_yosys_writes_are_one_module(monkeypatch, tmp_path):
+    """Nothing is known before: both are written in the same run."""
+    monkeypatch.setenv("HNLPU_CACHE", str(tmp_path))
+    monkeypatch.setattr(Library, "_emitted", {})
+    library = Library()
+    library.prototype(Quantizer, 4, 1, 18, 8, 6)
+    library.prototype(Quantizer, 4, 1, 18, 8, 6, False)
+    names = [name for name, _ in library.modules()]
+    assert len(set(names)) == len(names) and "hn_quantizer_1x4_18to8_p6" in names
