@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hnlpu.reports.report import write_cost_report, write_report
     from hnlpu.reproduction import reproduce
     from hnlpu.requantization import quantize
-    from hnlpu.respin import RespinOptions, respin
+    from hnlpu.respinning import RespinOptions, respin
     from hnlpu.session import run
     from hnlpu.simulation import SimulateOptions, simulate
     from hnlpu.verification.chip import verify_chip
@@ -76,7 +76,7 @@ _HOME = {
     "ExploreOptions": "hnlpu.exploration",
     "GenerateOptions": "hnlpu.generator",
     "LayoutOptions": "hnlpu.masks",
-    "RespinOptions": "hnlpu.respin",
+    "RespinOptions": "hnlpu.respinning",
     "SimulateOptions": "hnlpu.simulation",
     "demo": "hnlpu.demonstration",
     "draw_masks": "hnlpu.masks",
@@ -88,7 +88,7 @@ _HOME = {
     "quantize": "hnlpu.requantization",
     "readback": "hnlpu.verification.readback",
     "reproduce": "hnlpu.reproduction",
-    "respin": "hnlpu.respin",
+    "respin": "hnlpu.respinning",
     "run": "hnlpu.session",
     "simulate": "hnlpu.simulation",
     "verify": "hnlpu.verification.verify",

@@ -9,8 +9,8 @@ from hnlpu.errors import HnlpuError
 from hnlpu.masks import LayoutOptions, draw_masks
 from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
-from hnlpu.respin import RespinOptions
-from hnlpu.respin import respin as compare
+from hnlpu.respinning import RespinOptions
+from hnlpu.respinning import respin as compare
 
 __all__ = ["layout", "respin"]
 

@@ -19,7 +19,7 @@ from hnlpu.layout.masks import layer_number, read_mask
 from hnlpu.layout.oasis import Boxes, OasisWriter
 from hnlpu.masks import LayoutOptions, draw_masks
 from hnlpu.reports.mask_picture import draw_pictures
-from hnlpu.respin import respin
+from hnlpu.respinning import respin
 from hnlpu.selection import BaseOptions
 from hnlpu.verification.mask_check import check_layout
 from hnlpu.verification.mask_readback import read_masks_back
