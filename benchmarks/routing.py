@@ -21,10 +21,11 @@ from hnlpu import matching, merged, regions
 from hnlpu.alignment import AlignedMatrix, align
 from hnlpu.base import Pins
 from hnlpu.formats import parse_format
-from hnlpu.layout.region_floorplan import RegionFloorplan, RegionRules
+from hnlpu.layout.region_floorplan import RegionFloorplan, region_rules
 from hnlpu.layout.router import cut_density, nets_of
 from hnlpu.layout.routing_check import check_routing
 from hnlpu.layout.routing_height import lowest_strips
+from hnlpu.layout.rules import load_rules
 from hnlpu.quantization import quantize
 from hnlpu.regions import RegionPlan
 from hnlpu.selection import BaseOptions, choose_base
@@ -51,7 +52,7 @@ def _base(matrix: AlignedMatrix, magnitudes: tuple[int, ...], point: str) -> Reg
 
 
 def _row(point: str, plan: RegionPlan, pins: Pins, every: int, wire_s: float) -> str:
-    floorplan = RegionFloorplan(plan, RegionRules(landing_every=every))
+    floorplan = RegionFloorplan(plan, region_rules(load_rules("n5"), every))
     started = time.monotonic()
     routing = lowest_strips(floorplan, pins)
     seconds = time.monotonic() - started
@@ -82,7 +83,7 @@ def _peaks(matrix: AlignedMatrix, plan: RegionPlan) -> Iterator[str]:
     """Densities of cuts with one technique after another, in tracks: mean, and peak of the worst row."""
 
     def told(name: str) -> str:
-        floorplan = RegionFloorplan(plan, RegionRules(landing_every=0))
+        floorplan = RegionFloorplan(plan, region_rules(load_rules("n5"), 0))
         density = cut_density(nets_of(floorplan, plan.wire(matrix)), floorplan.width_nm)
         peaks = density.max(axis=1)
         return f"{name}: {density.mean():.1f} / {peaks.mean():.1f} / {peaks.max()}"

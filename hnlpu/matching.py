@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PLACES", "Demand", "cut_density", "match", "match_priced", "places"]
+__all__ = ["PLACES", "Demand", "cut_density", "match", "match_priced", "passing", "places"]
 
 #: A place along a strip is a number from 0 up to, not including, this.
 PLACES = 1 << 14
@@ -90,7 +90,7 @@ def match(demand: Demand, price: Ints | None = None) -> Ints:
         )
     n_lines, most = sources.shape
     result = np.zeros((n_lines, most), dtype=np.int64)
-    if not most:
+    if not demand.n_sources.any():
         return result
     # Not more targets than are of use: which ones, counted in the given ones.
     kept_most = int(np.minimum(demand.n_targets, demand.n_sources + _MOST_EMPTY).max())
@@ -148,9 +148,18 @@ def _match(
     return result
 
 
+def passing(row: Ints, low: Ints, high: Ints, n_rows: int, n_places: int) -> Ints:
+    """Wires that run past each place, (n_rows, n_places); each from place ``low`` to ``high`` of its row."""
+    steps = np.zeros(n_rows * (n_places + 1), dtype=np.int64)
+    for at, sign in ((low, 1), (high + 1, -1)):
+        steps += sign * np.bincount(row * (n_places + 1) + at, minlength=len(steps))
+    result: Ints = steps.reshape(n_rows, -1).cumsum(axis=1)[:, :-1]
+    return result
+
+
 def cut_density(demands: Sequence[Demand], matched: Sequence[Ints], n_rows: int) -> Ints:
     """Wires that run past each stretch of each strip, (n_rows, stretches)."""
-    steps = np.zeros((n_rows, _STRETCHES + 1), dtype=np.int64)
+    result = np.zeros((n_rows, _STRETCHES), dtype=np.int64)
     for demand, index in zip(demands, matched, strict=True):
         wanted = demand.wanted
         row = np.broadcast_to(demand.row[:, None], wanted.shape)[wanted]
@@ -158,10 +167,7 @@ def cut_density(demands: Sequence[Demand], matched: Sequence[Ints], n_rows: int)
             at[wanted] // _STRETCH
             for at in (demand.sources, np.take_along_axis(demand.targets, index, axis=1))
         ]
-        for at, sign in ((np.minimum(*ends), 1), (np.maximum(*ends) + 1, -1)):
-            flat = np.bincount(row * (_STRETCHES + 1) + at, minlength=steps.size)
-            steps += sign * flat.reshape(steps.shape)
-    result: Ints = steps.cumsum(axis=1)[:, :-1]
+        result += passing(row, np.minimum(*ends), np.maximum(*ends), n_rows, _STRETCHES)
     return result
 
 

@@ -24,13 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import LINES
+from hnlpu.errors import HnlpuError
+from hnlpu.layout.rules import Rules
 from hnlpu.matching import PLACES, places
 from hnlpu.merged import MergedPlan
 from hnlpu.regions import RegionPlan
 from hnlpu.wiring import silicon_um2, tracks_available
 
-__all__ = ["RegionFloorplan", "RegionRules"]
+__all__ = ["RegionFloorplan", "RegionRules", "region_rules"]
 
+#: Tracks of M9 that a wire's end keeps free.
+_END_TRACKS = 2
 #: Pins of a column that can be told apart: bottom, middle, top.
 _MOST_LEVELS = 3
 
@@ -39,12 +43,11 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class RegionRules:
-    """Pitches and distances of the layers that carry weights.
+    """Pitches and distances of the layers that carry weights; :func:`region_rules` has those of a rule set.
 
     Attributes
     ----------
     m8_pitch_nm, m9_pitch_nm, m10_pitch_nm, m11_pitch_nm : int
-        The HNLPU paper, section 3.2: M4-M9 about 40 nm half-pitch, M10 and M11 about 60 nm.
     end_nm : int
         From the last via of a wire to the first of the next on its track: two extensions and a gap.
     stub_tracks : int
@@ -53,13 +56,29 @@ class RegionRules:
         M10 positions per landing column; 0 for none, and no wires on M11.
     """
 
-    m8_pitch_nm: int = 80
-    m9_pitch_nm: int = 80
-    m10_pitch_nm: int = 120
-    m11_pitch_nm: int = 120
-    end_nm: int = 160
-    stub_tracks: int = 2
-    landing_every: int = 16
+    m8_pitch_nm: int
+    m9_pitch_nm: int
+    m10_pitch_nm: int
+    m11_pitch_nm: int
+    end_nm: int
+    stub_tracks: int
+    landing_every: int
+
+
+def region_rules(rules: Rules, landing_every: int = 16) -> RegionRules:
+    """Pitches of a rule set.
+
+    Raises
+    ------
+    HnlpuError
+        Landings are asked for where two tracks of M11 are not as high as three of M9.
+    """
+    m8, m9, m10, m11 = (rules.metals[f"M{n}"].pitch_nm for n in (8, 9, 10, 11))
+    if landing_every and 2 * m11 != 3 * m9:
+        raise HnlpuError("wires of M11 cannot land with these rules", where=rules.name,
+                         got=f"pitches of {m9} nm on M9 and {m11} nm on M11",
+                         do="leave M11 out, or use rules in which two of its tracks are three of M9")  # fmt: skip
+    return RegionRules(m8, m9, m10, m11, _END_TRACKS * m9, _END_TRACKS, landing_every)
 
 
 @dataclass(frozen=True, eq=False)

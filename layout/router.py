@@ -28,6 +28,7 @@ import numpy.typing as npt
 from hnlpu.base import LINES, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.region_floorplan import RegionFloorplan
+from hnlpu.matching import passing
 
 __all__ = ["M9", "M11", "NOWHERE", "Nets", "Routing", "cut_density", "nets_of", "route"]
 
@@ -185,14 +186,8 @@ def nets_of(floorplan: RegionFloorplan, pins: Pins) -> Nets:
 
 def cut_density(nets: Nets, width_nm: int, n_cuts: int = 1024) -> Ints:
     """Nets that run past each of some places, (n_rows, n_cuts)."""
-    steps = np.zeros((n_cuts + 1) * nets.n_rows, dtype=np.int64)
-    for at, sign in (
-        (nets.low_nm * n_cuts // width_nm, 1),
-        (nets.high_nm * n_cuts // width_nm + 1, -1),
-    ):
-        steps += sign * np.bincount(nets.row * (n_cuts + 1) + at, minlength=len(steps))
-    result: Ints = steps.reshape(nets.n_rows, -1).cumsum(axis=1)[:, :-1]
-    return result
+    low, high = (end * n_cuts // width_nm for end in (nets.low_nm, nets.high_nm))
+    return passing(nets.row, low, high, nets.n_rows, n_cuts)
 
 
 def route(floorplan: RegionFloorplan, nets: Nets, n_tracks: int, rows: int = 256) -> Routing:

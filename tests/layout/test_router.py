@@ -13,11 +13,12 @@ from hnlpu.alignment import AlignedMatrix
 from hnlpu.base import LINES, LOW
 from hnlpu.codebook import E2M1
 from hnlpu.errors import HnlpuError
-from hnlpu.layout.region_floorplan import RegionFloorplan, RegionRules
+from hnlpu.layout.region_floorplan import RegionFloorplan, region_rules
 from hnlpu.layout.router import M9, M11, NOWHERE, cut_density, nets_of, route
 from hnlpu.layout.routing_check import check_routing
 from hnlpu.layout.routing_height import lowest_strips, route_rows
 from hnlpu.layout.routing_repair import repair
+from hnlpu.layout.rules import load_rules
 from hnlpu.merged import MergedPlan
 from hnlpu.paper import PaperPlan
 
@@ -34,7 +35,7 @@ def wired(kind, phases=3, columns=240, rows=6, every=8):
         "m", rng.choice(values, (rows, columns)), zeros, np.zeros(rows, dtype=np.int16)
     )
     plan = kind.for_matrices([matrix], phases=phases, magnitudes=E2M1.magnitudes)
-    return RegionFloorplan(plan, RegionRules(landing_every=every)), plan.wire(matrix)
+    return RegionFloorplan(plan, region_rules(load_rules("n5"), every)), plan.wire(matrix)
 
 
 def routed(kind, n_tracks=70, **options):
@@ -204,3 +205,10 @@ def test_strips_are_wider_where_pins_need_columns():
     assert floorplan.n_levels == 3
     assert floorplan.width_nm > 120 * len(floorplan.line_x_nm) * 8 / 7
     assert not len(route_rows(floorplan, pins, 120).overflow)
+
+
+def test_landings_need_three_tracks_beside_two():
+    coarse = load_rules("sky130")
+    assert region_rules(coarse, 0).landing_every == 0
+    with pytest.raises(HnlpuError, match=r"wires of M11 cannot land.*got pitches of 640 nm"):
+        region_rules(coarse)
