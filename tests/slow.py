@@ -1,12 +1,17 @@
-"""Values of a parameter that ``make check-all`` adds to those of ``make test``."""
+"""Values of parameters that ``make check-all`` adds to those of ``make test``."""
 
 from typing import Any
 
 import pytest
 
-__all__ = ["more"]
+__all__ = ["more", "more_of"]
 
 
 def more(*values: Any) -> list[Any]:
-    """Each value as a parameter of a slow test."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Each value of one parameter, for a slow test."""
+    return more_of(*((value,) for value in values))
+
+
+def more_of(*sets: tuple[Any, ...]) -> list[Any]:
+    """Each set of values of several parameters, for a slow test."""
+    return [pytest.param(*values, marks=pytest.mark.slow) for values in sets]

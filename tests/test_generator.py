@@ -23,6 +23,7 @@ from checkpoints import (
     write_checkpoint,
 )
 from safetensors import safe_open
+from slow import more
 from wires import other_line, pins, with_pin
 
 import hnlpu.generator
@@ -504,9 +505,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, original):
 # --- the local collection ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["adder_mini", "adder2", pytest.param("stories260k", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["adder_mini", "adder2", *more("stories260k")])
 def test_local_checkpoints(tmp_path, shared_checkpoint, name):
     checkpoint = shared_checkpoint(name)
     manifest = generate(checkpoint, tmp_path / "b", MXFP4)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from arrays import STALLS, never, numbers, random_matrix, run, stimulus
+from slow import more_of
 
 from hnlpu.alignment import align
 from hnlpu.base import LINES
@@ -25,10 +26,7 @@ SHAPES = [
     (40, 4, 2, 8, 0),
     (40, 8, 1, 2, 1),
     (100, 4, 2, 1, 3),
-    *(
-        pytest.param(*shape, marks=pytest.mark.slow)
-        for shape in ((100, 8, 3, 2, 0), (150, 4, 1, 2, 2))
-    ),
+    *more_of((100, 8, 3, 2, 0), (150, 4, 1, 2, 2)),
 ]
 CODEBOOKS = [E2M1.magnitudes, (1,), tuple(range(1, 33))]
 

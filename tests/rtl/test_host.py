@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Signal
 from amaranth.sim import Simulator
+from slow import more_of
 
 from hnlpu.host import LAST, Control, HostError, Register, Status, TokenWord
 from hnlpu.rtl.host import Host
@@ -279,7 +280,7 @@ def _word(word: int) -> tuple[int, int, bool]:
 
 @pytest.mark.parametrize(
     ("n", "depth"),
-    [(2, 1), (4, 9), *(pytest.param(*v, marks=pytest.mark.slow) for v in ((3, 2), (5, 3)))],
+    [(2, 1), (4, 9), *more_of((3, 2), (5, 3))],
 )
 def test_sequences_at_a_time_are_served_like_each_alone(n, depth):
     """More jobs than sequences: a new one starts wherever one has ended."""
