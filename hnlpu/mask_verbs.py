@@ -20,8 +20,6 @@ def _file(path: str | None) -> Path | None:
 
 
 def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
-    from hnlpu.reports.mask_picture import draw_pictures
-
     options = LayoutOptions(
         rules=args.rules,
         rules_file=_file(args.rules_file),
@@ -30,8 +28,11 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         also=tuple(args.also),
     )
     result = draw_masks(args.bundle, args.out, options, force=args.force, progress=show)
-    pictures = draw_pictures(Path(args.out)) if args.png else []
-    violations = []
+    pictures, violations = [], []
+    if args.png:
+        from hnlpu.reports.mask_picture import draw_pictures
+
+        pictures = draw_pictures(Path(args.out))
     if args.check:
         from hnlpu.verification.mask_check import check_layout
 

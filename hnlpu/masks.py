@@ -27,9 +27,9 @@ from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
 from hnlpu.layout.geometry import write_gds
 from hnlpu.layout.masks import MaskFile, write_base, write_weights
+from hnlpu.layout.options import DrawingOptions
 from hnlpu.layout.parasitics import line_nets, write_spef
-from hnlpu.layout.rules import Rules, load_rules
-from hnlpu.layout.stations import LAYERS
+from hnlpu.layout.rules import Rules
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
@@ -42,34 +42,23 @@ ALSO = ("def", "spef", "gds")
 _MOST = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutOptions:
-    """How masks are drawn.
+@dataclass(frozen=True)
+class LayoutOptions(DrawingOptions):
+    """How masks are drawn, and of what.
 
     Attributes
     ----------
-    rules : str
-        A rule set.
-    rules_file : Path or None
-        A TOML file of rule sets; None for those of the package.
-    layers : str
-        Layers that lines may lie on: ``both``, or ``M8`` so that one via mask holds the weights.
     match : str
         Draw the matrices whose names hold this; all if empty.
     also : tuple of str
         Other files of each array, of :data:`ALSO`.
     """
 
-    rules: str = "n5"
-    rules_file: Path | None = None
-    layers: str = "both"
     match: str = ""
     also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.layers not in LAYERS:
-            raise HnlpuError("no such choice of layers", where="--layers", got=repr(self.layers),
-                             do=f"choose {' or '.join(LAYERS)}")  # fmt: skip
+        super().__post_init__()
         for kind in self.also:
             if kind not in ALSO:
                 raise HnlpuError("no such file", where="--also", got=repr(kind),
@@ -109,7 +98,7 @@ def draw_masks(
     show = progress or Silent()
     bundle = Path(bundle)
     manifest = read_manifest(bundle)
-    rules = load_rules(options.rules, options.rules_file)
+    rules = options.load()
     matrices = [m for m in manifest["matrices"] if options.match in m["name"]]
     if not matrices:
         raise HnlpuError("no matrix of this name", where=f"{bundle / 'manifest.json'}",
@@ -134,16 +123,15 @@ class _Drawing:
                  options: LayoutOptions, folder: Path) -> None:  # fmt: skip
         self._bundle, self._rules, self._options = bundle, rules, options
         self._folder = folder
-        self._manifest = manifest
         self._entries = {base["name"]: base for base in manifest["bases"]}
-        self._bases: dict[str, tuple[Floorplan, list[MaskFile]]] = {}
+        self._bases: dict[str, tuple[Floorplan, list[MaskFile], list[dict[str, Any]]]] = {}
         source = options.rules_file or files("hnlpu.layout") / "data" / "rules.toml"
         (folder / "rules.toml").write_bytes(source.read_bytes())
 
     def array(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Draw one matrix; its entry in ``layout.json``."""
         base = self._entries[entry["base"]]
-        floorplan, base_masks = self._base(base)
+        floorplan, base_masks, base_entries = self._base(base)
         metal = Path(entry["metal"])
         paths = [self._bundle / file for file in base["files"]]
         plan = read_metal(self._bundle / metal, paths, floorplan.plan)
@@ -159,7 +147,7 @@ class _Drawing:
             "base": base["name"],
             "n_weights": entry["n_weights"],
             "area_um2": floorplan.area_um2,
-            "masks": [self._mask(mask) for mask in (*base_masks, *masks)],
+            "masks": [*base_entries, *map(self._mask, masks)],
         }
 
     def _also(self, floorplan: Floorplan, plan: MetalPlan, folder: Path,
@@ -183,14 +171,18 @@ class _Drawing:
         if "gds" in self._options.also:
             write_gds(folder / "array.gds", {mask.mask: mask.path for mask in masks})
 
-    def _base(self, entry: Mapping[str, Any]) -> tuple[Floorplan, list[MaskFile]]:
+    def _base(
+        self, entry: Mapping[str, Any]
+    ) -> tuple[Floorplan, list[MaskFile], list[dict[str, Any]]]:
+        """Ground, masks and their entries of a base, drawn once."""
         name = entry["name"]
         if name not in self._bases:
             plan = plan_from_dict(entry["parameters"])
             floorplan = plan_floorplan(plan, self._rules, layers=self._options.layers)
             folder = self._folder / "base" / name
             folder.mkdir(parents=True)
-            self._bases[name] = floorplan, write_base(floorplan, folder)
+            masks = write_base(floorplan, folder)
+            self._bases[name] = floorplan, masks, [self._mask(mask) for mask in masks]
         return self._bases[name]
 
     def _mask(self, mask: MaskFile) -> dict[str, Any]:
@@ -219,7 +211,7 @@ class _Drawing:
                 "tracks": floorplan.plan.tracks,
                 "tracks_available": floorplan.plan.tracks_available,
             }
-            for name, (floorplan, _) in self._bases.items()
+            for name, (floorplan, _, _) in self._bases.items()
         ]
         n_weights = sum(array["n_weights"] for array in arrays)
         names = {mask["file"]: mask for array in arrays for mask in array["masks"]}

@@ -16,8 +16,9 @@ from hnlpu.costmodel.masks import load_masks
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import plan_floorplan
 from hnlpu.layout.masks import WEIGHT_MASKS
+from hnlpu.layout.options import DrawingOptions
 from hnlpu.layout.respin import compare_pins, write_eco
-from hnlpu.layout.rules import Rules, load_rules
+from hnlpu.layout.rules import Rules
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
@@ -25,26 +26,17 @@ from hnlpu.verification.readback import read_metal
 __all__ = ["RespinOptions", "respin"]
 
 
-@dataclass(frozen=True, slots=True)
-class RespinOptions:
-    """With which rules masks are drawn, and where they are made.
+@dataclass(frozen=True)
+class RespinOptions(DrawingOptions):
+    """How masks are drawn, and where they are made.
 
     Attributes
     ----------
-    rules : str
-        A rule set.
-    rules_file : Path or None
-        A TOML file of rule sets; None for those of the package.
     node : str
         Node whose masks are priced.
-    layers : str
-        Layers that lines may lie on.
     """
 
-    rules: str = "n5"
-    rules_file: Path | None = None
     node: str = "5nm"
-    layers: str = "both"
 
 
 def respin(
@@ -71,7 +63,9 @@ def respin(
         ``rows``: each matrix with its changed weights' vias; ``masks``: of every mask the shapes removed and
         added, its exposures, and whether it must be made anew; ``chips``: how many chips have a change;
         ``remade``, ``kept``: masks; ``tiles``: crossings of a bundle and a row, and how many are untouched;
-        ``usd``: the price of the masks, low, mid and high.
+        ``photomasks``: exposures of the masks made anew, on all chips with a change; ``all_photomasks``: of all
+        that hold weights; ``usd``: their price, low, mid and high; ``paper_usd``: of the paper's ten on as many
+        chips.
 
     Raises
     ------
@@ -79,7 +73,7 @@ def respin(
         Not bundles, or of another architecture.
     """
     show = progress or Silent()
-    rules = load_rules(options.rules, options.rules_file)
+    rules = options.load()
     price = _mask_usd(options.node)
     sides = [_Side(Path(old)), _Side(Path(new))]
     names = list(dict.fromkeys([*sides[0].entries, *sides[1].entries]))

@@ -13,12 +13,12 @@ from typing import TextIO
 import numpy as np
 
 from hnlpu.base import Pins
-from hnlpu.layout.drawing import bridge_ends, wire_of_pins
+from hnlpu.layout.drawing import box_around, bridge_ends, wire_of_pins
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.ports import line_ports, pin_ports
+from hnlpu.layout.ports import SUPPLIES, line_ports, pin_ports, strap_bridges, strap_ports, supply
 from hnlpu.layout.rules import METALS, VIAS
-from hnlpu.layout.stations import NO_PIN, Kind
-from hnlpu.layout.turns import Landing, bridges, line_ends, track_y, turns
+from hnlpu.layout.stations import NO_PIN
+from hnlpu.layout.turns import Landing, line_ends
 
 __all__ = ["write_def", "write_lef"]
 
@@ -28,10 +28,6 @@ _METALS, _VIAS = METALS[:4], VIAS[:3]
 
 def _um(nm: int) -> str:
     return f"{nm / 1000:.3f}"
-
-
-def _rect(x: int, y: int, width: int, height: int) -> tuple[int, int, int, int]:
-    return x - width // 2, y - height // 2, x - width // 2 + width, y - height // 2 + height
 
 
 def write_lef(file: TextIO, floorplan: Floorplan) -> None:
@@ -58,7 +54,7 @@ def write_lef(file: TextIO, floorplan: Floorplan) -> None:
     )
     size = floorplan.port_nm, rules.metals["M7"].width_nm
     for pin, direction, x, y in _macro_pins(floorplan):
-        box = " ".join(map(_um, _rect(x, y, *size)))
+        box = " ".join(map(_um, box_around(x, y, *size)))
         use = "  USE POWER ;\n  " if direction == "INOUT" else "  "
         file.write(
             f"  PIN {pin}\n    DIRECTION {direction} ;\n  {use}  PORT\n      LAYER M7 ;\n"
@@ -77,7 +73,7 @@ def _macro_pins(floorplan: Floorplan) -> Iterator[tuple[str, str, int, int]]:
         *(a.tolist() for a in (ports.row, ports.pin, ports.x, ports.y)), strict=True
     ):
         yield f"pin_{row}_{pin}", "INPUT", x, y
-    for strap, x, y in _strap_ports(floorplan):
+    for strap, x, y in strap_ports(floorplan):
         yield f"strap_{strap}_{y}", "INOUT", x, y
 
 
@@ -85,59 +81,36 @@ def _line(segment: int, station: int, wire: int) -> str:
     return f"line_{segment}_{station}_{wire}"
 
 
-def _stations(floorplan: Floorplan) -> Iterator[tuple[int, Kind, int]]:
-    stations = floorplan.stations
-    for station, (kind, x0) in enumerate(zip(stations.kind, stations.x_nm.tolist(), strict=True)):
-        yield station, stations.kinds[kind], x0
-
-
-def _strap_bridges(floorplan: Floorplan) -> Iterator[tuple[int, int, Landing, int]]:
-    """Station, its left edge, and landing and height of each strap at each turn."""
-    for turn, bottom in turns(floorplan):
-        for station, kind, x0 in _stations(floorplan):
-            for tracks, landing in bridges(floorplan, kind, turn):
-                if landing.x in kind.straps:
-                    yield station, x0, landing, track_y(floorplan, bottom, tracks[landing.turn])
-
-
-def _strap_ports(floorplan: Floorplan) -> Iterator[tuple[int, int, int]]:
-    for station, x0, landing, y in _strap_bridges(floorplan):
-        yield station, x0 + landing.m8_x, y
-
-
 class _Net:
     """Pieces of a net as DEF writes them."""
 
     def __init__(self, floorplan: Floorplan) -> None:
         self._half = {layer: floorplan.rules.metals[layer].width_nm // 2 for layer in _METALS}
-        self._special = {layer: 2 * half for layer, half in self._half.items()}
         self._pad = floorplan.pad_nm
         self.pieces: list[str] = []
 
-    def across(self, layer: str, x0: int, x1: int, y: int, width: str = "") -> None:
+    def across(self, layer: str, x0: int, x1: int, y: int) -> None:
         half = self._half[layer]
-        self.pieces.append(f"{layer}{width} ( {x0 + half} {y} ) ( {x1 - half} {y} )")
+        self.pieces.append(f"{layer} ( {x0 + half} {y} ) ( {x1 - half} {y} )")
 
-    def up(self, layer: str, x: int, y0: int, y1: int, width: str = "") -> None:
+    def up(self, layer: str, x: int, y0: int, y1: int) -> None:
         half = self._half[layer]
-        self.pieces.append(f"{layer}{width} ( {x} {y0 + half} ) ( {x} {y1 - half} )")
+        self.pieces.append(f"{layer} ( {x} {y0 + half} ) ( {x} {y1 - half} )")
 
-    def via(self, name: str, x: int, y: int, width: str = "") -> None:
-        self.pieces.append(f"M{name[3:]}{width} ( {x} {y} ) {name}")
+    def via(self, name: str, x: int, y: int) -> None:
+        self.pieces.append(f"M{name[3:]} ( {x} {y} ) {name}")
 
-    def pad(self, x: int, y: int, width: str = "") -> None:
+    def pad(self, x: int, y: int) -> None:
         """From M9 down to a port."""
-        self.up("M8", x, y - self._pad // 2, y + self._pad // 2, width)
-        self.via("VIA8", x, y, width)
-        self.via("VIA7", x, y, width)
+        self.up("M8", x, y - self._pad // 2, y + self._pad // 2)
+        self.via("VIA8", x, y)
+        self.via("VIA7", x, y)
 
-    def bridge(
-        self, floorplan: Floorplan, x0: int, landing: Landing, y: int, width: str = ""
-    ) -> None:
+    def bridge(self, floorplan: Floorplan, x0: int, landing: Landing, y: int) -> None:
         left, right = bridge_ends(floorplan, landing)
-        self.via("VIA9", x0 + landing.x, y, width)
-        self.across("M9", x0 + left, x0 + right, y, width)
-        self.pad(x0 + landing.m8_x, y, width)
+        self.via("VIA9", x0 + landing.x, y)
+        self.across("M9", x0 + left, x0 + right, y)
+        self.pad(x0 + landing.m8_x, y)
 
     def text(self) -> str:
         return "\n      NEW ".join(self.pieces)
@@ -180,13 +153,13 @@ def _straps(floorplan: Floorplan) -> Iterator[str]:
     def width(layer: str) -> str:
         return f" {metals[layer].width_nm}"
 
-    for station, kind, x0 in _stations(floorplan):
+    for station, kind, x0 in floorplan.stations.each():
         for x in kind.straps:
-            supplies[station % 2].pieces.append(
+            supplies[supply(station)].pieces.append(
                 f"M10{width('M10')} ( {x0 + x} 0 ) ( {x0 + x} {floorplan.height_nm} )"
             )
-    for station, x0, landing, y in _strap_bridges(floorplan):
-        net = supplies[station % 2]
+    for station, x0, landing, y in strap_bridges(floorplan):
+        net = supplies[supply(station)]
         left, right = bridge_ends(floorplan, landing)
         pad = floorplan.pad_nm // 2
         x = x0 + landing.m8_x
@@ -197,7 +170,7 @@ def _straps(floorplan: Floorplan) -> Iterator[str]:
             f"M8{width('M8')} ( {x} {y} ) VIA8",
             f"M7{width('M7')} ( {x} {y} ) VIA7",
         ]
-    for name, use, net in zip(("VDD", "VSS"), ("POWER", "GROUND"), supplies, strict=True):
+    for name, use, net in zip(SUPPLIES, ("POWER", "GROUND"), supplies, strict=True):
         if net.pieces:
             yield f"{name}\n    + ROUTED {net.text()}\n    + USE {use}"
 
@@ -205,7 +178,7 @@ def _straps(floorplan: Floorplan) -> Iterator[str]:
 def _nets(floorplan: Floorplan, pins: Pins) -> Iterator[str]:
     nets: dict[tuple[int, int, int], _Net] = {}
     names: dict[tuple[int, int, int], list[str]] = {}
-    for station, kind, x0 in _stations(floorplan):
+    for station, kind, x0 in floorplan.stations.each():
         for wire, (layer, x) in enumerate(kind.wires):
             for segment, (low, high) in enumerate(line_ends(floorplan, kind, layer, x)):
                 net = nets[segment, station, wire] = _Net(floorplan)
@@ -244,7 +217,7 @@ def _fills(floorplan: Floorplan) -> Iterator[str]:
     rows = np.arange(floorplan.plan.n_rows)
     heights = floorplan.stub_y_nm(rows)
     boxes: dict[str, list[tuple[int, int, int, int]]] = {}
-    for station, kind, x0 in _stations(floorplan):
+    for station, kind, x0 in floorplan.stations.each():
         columns = floorplan.pad_column(rows, kind)
         for stub in np.flatnonzero(floorplan.stations.pins[station] == NO_PIN).tolist():
             for row in rows.tolist():
@@ -261,7 +234,7 @@ def _fills(floorplan: Floorplan) -> Iterator[str]:
                     "VIA8": (rules.vias["VIA8"].size_nm,) * 2,
                 }
                 for layer, size in sizes.items():
-                    boxes.setdefault(layer, []).append(_rect(x, y, *size))
+                    boxes.setdefault(layer, []).append(box_around(x, y, *size))
     for layer, own in boxes.items():
         for x0, y0, x1, y1 in own:
             yield f"LAYER {layer} RECT ( {x0} {y0} ) ( {x1} {y1} )"

@@ -12,7 +12,8 @@ drawn metal obeys the rules, and joins every pin to its driver and to nothing el
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +21,32 @@ import numpy.typing as npt
 from hnlpu.base import HIGH, LOW, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.stations import NO_PIN, Kind
+from hnlpu.layout.hierarchy import Boxes
+from hnlpu.layout.rules import Rules
+from hnlpu.layout.stations import Kind
 from hnlpu.layout.turns import (
     Landing,
     bridges,
     line_ends,
-    lines_of,
+    meetings,
     pads,
     track_y,
     turns,
 )
-from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
+from hnlpu.metal import MetalPlan
 
 __all__ = [
-    "Boxes",
     "Pattern",
     "array_pins",
     "base_shapes",
+    "box_around",
     "bridge_ends",
     "expand",
+    "expand_all",
+    "via_boxes",
     "weight_vias",
     "wire_of_pins",
 ]
-
-#: x0, y0, x1, y1 of each box, in nm, (n, 4).
-Boxes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,27 @@ def expand(pattern: Pattern) -> Boxes:
     return boxes
 
 
+def expand_all(patterns: Iterable[Pattern]) -> Boxes:
+    """Every box of some patterns."""
+    return np.concatenate([np.zeros((0, 4), dtype=np.int64), *map(expand, patterns)])
+
+
+def via_boxes(rules: Rules, mask: str, centres: npt.NDArray[np.int64]) -> Boxes:
+    """Vias of ``mask`` around centres (n, 2)."""
+    half = rules.vias[mask].size_nm // 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def box_around(x: int, y: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """The box of a size around a centre."""
+    left, low = x - width // 2, y - height // 2
+    return left, low, left + width, low + height
+
+
 def array_pins(plan: MetalPlan, rows: slice = slice(None)) -> Pins:
     """Drivers of the pins of each row, the bits of the row's exponent last, on ties."""
-    bits = (plan.row_exponents[rows].astype(np.int64)[:, None] >> np.arange(ROW_EXPONENT_BITS)) & 1
-    return np.concatenate([plan.pins[rows], np.where(bits, HIGH, LOW)], axis=1)
+    ties = np.where(plan.row_exponent_bits[rows], HIGH, LOW)
+    return np.concatenate([plan.pins[rows], ties], axis=1)
 
 
 def weight_vias(
@@ -98,7 +117,7 @@ def weight_vias(
         A pin whose driver is no wire of its station.
     """
     stations = floorplan.stations
-    station, stub = np.nonzero(stations.pins != NO_PIN)
+    station, stub = stations.pin_stubs()
     wire = wire_of_pins(floorplan, pins, first_row)
     most = max(len(kind.wires) for kind in stations.kinds)
     x = np.zeros((len(stations.kinds), most), dtype=np.int64)
@@ -124,10 +143,10 @@ def wire_of_pins(floorplan: Floorplan, pins: Pins, first_row: int = 0) -> npt.ND
         A pin whose driver is no wire of its station.
     """
     stations = floorplan.stations
-    station, stub = np.nonzero(stations.pins != NO_PIN)
+    station, stub = stations.pin_stubs()
     drivers = pins[:, stations.pins[station, stub]]
     wire = drivers - stations.first_driver[station]
-    n_lines = np.array([kind.n_lines for kind in stations.kinds])[stations.kind[station]]
+    n_lines = stations.n_lines(station)
     wire[(wire < 0) | (wire >= n_lines)] = -1
     for tie in range(stations.ties.shape[1]):
         wire = np.where(drivers == stations.ties[station, tie], n_lines + tie, wire)
@@ -143,12 +162,14 @@ def wire_of_pins(floorplan: Floorplan, pins: Pins, first_row: int = 0) -> npt.ND
     return wire
 
 
-def base_shapes(floorplan: Floorplan) -> Iterator[Pattern]:
-    """Everything that does not depend on weights; ports on M7 among it."""
-    yield from _ports(floorplan)
-    yield from _stubs(floorplan)
-    for layer in ("M8", "M10"):
-        yield from _columns(floorplan, layer)
+@lru_cache(maxsize=4)
+def base_shapes(floorplan: Floorplan) -> dict[str, list[Pattern]]:
+    """Everything that does not depend on weights, by mask; ports on M7 among it."""
+    found: dict[str, list[Pattern]] = {}
+    columns = (_columns(floorplan, layer) for layer in ("M8", "M10"))
+    for pattern in chain(_ports(floorplan), _stubs(floorplan), *columns):
+        found.setdefault(pattern.mask, []).append(pattern)
+    return found
 
 
 # Ports of stubs, and the ports through which lines come and go.
@@ -156,18 +177,16 @@ def base_shapes(floorplan: Floorplan) -> Iterator[Pattern]:
 
 def _square(mask: str, x: int, y: int, width: int, height: int, nx: int, dx: int,
             ny: int = 1, dy: int = 0) -> Pattern:  # fmt: skip
-    """A box around a centre."""
-    box = (x - width // 2, y - height // 2, x - width // 2 + width, y - height // 2 + height)
-    return Pattern(mask, box, nx, dx, ny, dy)
+    return Pattern(mask, box_around(x, y, width, height), nx, dx, ny, dy)
 
 
 def _ports(floorplan: Floorplan) -> Iterator[Pattern]:
     rules = floorplan.rules
     via = {name: rule.size_nm for name, rule in rules.vias.items()}
-    height = rules.metals["M7"].width_nm
+    m7 = rules.metals["M7"].width_nm
 
     def port(x: int, y: int, nx: int, dx: int, ny: int = 1, dy: int = 0) -> Iterator[Pattern]:
-        yield _square("M7", x, y, floorplan.port_nm, height, nx, dx, ny, dy)
+        yield _square("M7", x, y, floorplan.port_nm, m7, nx, dx, ny, dy)
         yield _square("VIA7", x, y, via["VIA7"], via["VIA7"], nx, dx, ny, dy)
 
     for kind, x0, n in floorplan.stations.runs():
@@ -176,11 +195,12 @@ def _ports(floorplan: Floorplan) -> Iterator[Pattern]:
             for x, y, ny, dy in pads(floorplan, kind, segment):
                 yield from port(x0 + x, y, *repeat, ny, dy)
                 yield _square("VIA8", x0 + x, y, via["VIA8"], via["VIA8"], *repeat, ny, dy)
+        for x in (x for layer, x in kind.wires if layer == "M8"):
+            for meeting in meetings(floorplan, kind, "M8", x):
+                yield from port(x0 + x, meeting.y_out, *repeat)
+                if meeting.y_in is not None:
+                    yield from port(x0 + x, meeting.y_in, *repeat)
         for turn, bottom in turns(floorplan):
-            for tracks in (turn.m8_in, turn.m8_out):
-                for i, x in enumerate(lines_of(kind, "M8") if tracks else ()):
-                    y = track_y(floorplan, bottom, tracks[i % len(tracks)])
-                    yield from port(x0 + x, y, *repeat)
             for tracks, landing in bridges(floorplan, kind, turn):
                 y = track_y(floorplan, bottom, tracks[landing.turn])
                 yield from port(x0 + landing.m8_x, y, *repeat)
@@ -332,27 +352,20 @@ def _groups(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
 
 def _column(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_Piece]:
     """What lies on the track at ``x`` of a station."""
-    if layer == "M10":
-        if x in kind.straps:
-            yield 0, floorplan.height_nm, 1, 0
-            return
-        yield from _lines(floorplan, kind, layer, x)
+    if layer == "M10" and x in kind.straps:
+        yield 0, floorplan.height_nm, 1, 0
         return
     half = floorplan.pad_nm // 2
-    if x in kind.pads:
+    if layer == "M8" and x in kind.pads:
         for segment in range(floorplan.n_segments):
             for pad_x, y, ny, dy in pads(floorplan, kind, segment):
                 if pad_x == x:
                     yield y - half, y + half, ny, dy
     else:
-        yield from _lines(floorplan, kind, layer, x)
-    for turn, bottom in turns(floorplan):
+        for low, high in line_ends(floorplan, kind, layer, x):
+            yield low, high, 1, 0
+    for turn, bottom in turns(floorplan) if layer == "M8" else ():
         for tracks, landing in bridges(floorplan, kind, turn):
             if landing.m8_x == x:
                 y = track_y(floorplan, bottom, tracks[landing.turn])
                 yield y - half, y + half, 1, 0
-
-
-def _lines(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> Iterator[_Piece]:
-    for low, high in line_ends(floorplan, kind, layer, x):
-        yield low, high, 1, 0

@@ -6,7 +6,7 @@ it; two vias may not overlap, nor be nearer than their space.
 Rules of vias hold for a drawing if they hold with a via at *every* place where a weight may put one, for a
 drawing with fewer vias breaks none of them: so one check of every distinct tile proves any weights.
 
-Contract (checked by ``tests/layout/test_drc.py``): each kind of violation is found where it was made.
+Contract (checked by ``tests/layout/test_drawing.py``): each kind of violation is found where it was made.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,49 +6,31 @@ tracks is used but the places of ports.
 
     pin's port - VIA7 - M8 pad - VIA8 - M9 stub - VIA8 or VIA9 - line - ... - line's port
 
-Contract (checked by ``tests/layout/test_extraction.py``): the pins of a drawing come back; vias moved, added
+Contract (checked by ``tests/layout/test_drawing.py``): the pins of a drawing come back; vias moved, added
 or dropped, cuts missing, shorts and breaks are found, with their place.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hnlpu.base import Pins
-from hnlpu.layout.faults import OPEN, Fault
+from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import klayout_db, metal_regions
-from hnlpu.layout.ports import line_ports, pin_ports
+from hnlpu.layout.ports import line_ports, pin_ports, strap_ports, supply
 from hnlpu.layout.rules import METALS, VIAS
 from hnlpu.layout.windows import Window
 
 if TYPE_CHECKING:
     from klayout import db
 
-__all__ = ["Extraction", "extract"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Extraction:
-    """What the metal of an array joins.
-
-    Attributes
-    ----------
-    pins : int64 array (n_rows, n_pins + row exponent bits)
-        Drivers, as :func:`hnlpu.layout.drawing.array_pins` gives them; ``OPEN`` where there is none.
-    faults : list of Fault
-        Opens, shorts and breaks.
-    """
-
-    pins: Pins
-    faults: list[Fault]
+__all__ = ["extract"]
 
 
 def extract(
     floorplan: Floorplan, masks: "Mapping[str, db.Region]", window: Window | None = None
-) -> Extraction:
+) -> Reading:
     """Pins of the rows as the masks wire them.
 
     Parameters
@@ -62,6 +44,15 @@ def extract(
     """
     nets = _Nets(floorplan, masks)
     faults: list[Fault] = []
+    supplies: dict[int, int] = {}
+    for station, x, y in strap_ports(floorplan):
+        if window is not None and not window.holds(x, y):
+            continue
+        net, name = nets.at(x, y), f"strap of station {station}"
+        if net is None:
+            faults.append(Fault("open", name, x, y))
+        elif supplies.setdefault(net, supply(station)) != supply(station):
+            faults.append(Fault("short", f"{name} with the other supply", x, y))
     # What drives each net, by segment: a net of the line (station, driver).
     line_of: dict[tuple[int, int], tuple[int, int]] = {}
     net_of: dict[tuple[int, int, int], int | None] = {}
@@ -78,7 +69,7 @@ def extract(
         net_of[line] = net
         if net is None:
             faults.append(Fault("open", name, port.x, port.y))
-        elif (port.segment, net) in line_of:
+        elif net in supplies or (port.segment, net) in line_of:
             faults.append(Fault("short", name, port.x, port.y))
         else:
             line_of[port.segment, net] = (port.station, port.driver)
@@ -102,7 +93,7 @@ def extract(
             faults.append(Fault("short", f"{name} on a line of station {found[0]}", x, y))
         else:
             pins[row, pin] = found[1]
-    return Extraction(pins, faults)
+    return Reading(pins, faults, len(faults))
 
 
 class _Nets:

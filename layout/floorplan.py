@@ -136,8 +136,7 @@ class Floorplan:
     def port_nm(self) -> int:
         """Length of a port on M7."""
         via, m7 = self.rules.vias["VIA7"], self.rules.metals["M7"]
-        area = -int(-m7.min_area_um2 * 1e6 // m7.width_nm)
-        return _even(max(via.size_nm + 2 * via.lower_end_nm, area))
+        return _even(max(via.size_nm + 2 * via.lower_end_nm, m7.least_length_nm))
 
     @property
     def pad_nm(self) -> int:
@@ -148,8 +147,7 @@ class Floorplan:
         """Length of the M9 between vias to M8 and to M10 so far apart."""
         via8, via9, m9 = self.rules.vias["VIA8"], self.rules.vias["VIA9"], self.rules.metals["M9"]
         ends = via8.size_nm // 2 + via8.upper_end_nm, via9.size_nm // 2 + via9.lower_end_nm
-        area = -int(-m9.min_area_um2 * 1e6 // m9.width_nm)
-        return max(distance_nm + 2 * max(ends), area)
+        return max(distance_nm + 2 * max(ends), m9.least_length_nm)
 
     @property
     def n_segments(self) -> int:

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.errors import MissingToolError
-from hnlpu.layout.drawing import Boxes, Pattern, expand
+from hnlpu.layout.drawing import Pattern, expand_all, via_boxes
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.rules import METALS, Rules
 
 if TYPE_CHECKING:
     from klayout import db
 
-__all__ = ["klayout_db", "mask_boxes", "mask_regions", "metal_regions", "via_boxes", "write_gds"]
+__all__ = ["klayout_db", "mask_boxes", "mask_regions", "metal_regions", "write_gds"]
 
 
 def klayout_db() -> Any:
@@ -40,31 +41,26 @@ def klayout_db() -> Any:
     return db
 
 
-def via_boxes(rules: Rules, mask: str, centres: npt.NDArray[np.int64]) -> Boxes:
-    """Vias of ``mask`` around centres (n, 2)."""
-    half = rules.vias[mask].size_nm // 2
-    return np.concatenate([centres - half, centres + half], axis=1)
-
-
 def mask_boxes(
-    patterns: Iterable[Pattern], rules: Rules, vias: Mapping[str, npt.NDArray[np.int64]]
+    patterns: Mapping[str, Iterable[Pattern]],
+    rules: Rules,
+    vias: Mapping[str, npt.NDArray[np.int64]],
 ) -> dict[str, Boxes]:
     """Every box of every mask: for arrays that fit into memory.
 
     Parameters
     ----------
-    patterns : iterable of Pattern
-        What does not depend on weights.
+    patterns : mapping of str to patterns
+        What does not depend on weights, by mask.
     rules : Rules
     vias : mapping of str to int64 array (n, 2)
         Centres of the weights' vias by mask.
     """
-    found: dict[str, list[Boxes]] = {}
-    for pattern in patterns:
-        found.setdefault(pattern.mask, []).append(expand(pattern))
+    found = {mask: expand_all(own) for mask, own in patterns.items()}
     for mask, centres in vias.items():
-        found.setdefault(mask, []).append(via_boxes(rules, mask, centres))
-    return {mask: np.concatenate(boxes) for mask, boxes in found.items()}
+        own = via_boxes(rules, mask, centres)
+        found[mask] = np.concatenate([found[mask], own]) if mask in found else own
+    return found
 
 
 def mask_regions(boxes: Mapping[str, Boxes]) -> "dict[str, db.Region]":

@@ -12,12 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from hnlpu.layout.drawing import Boxes, Pattern, array_pins, base_shapes, weight_vias
+from hnlpu.layout.drawing import Pattern, array_pins, base_shapes, via_boxes, weight_vias
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.oasis import OasisWriter, flatten, read_oasis
+from hnlpu.layout.oasis import Boxes, OasisWriter, flatten, read_oasis
 from hnlpu.layout.rules import Rules
 from hnlpu.metal import MetalPlan
 
@@ -61,7 +58,7 @@ def mask_files(rules: Rules) -> tuple[str, ...]:
 
 def write_base(floorplan: Floorplan, folder: Path) -> list[MaskFile]:
     """Masks of a base that hold no weights, ``folder/M9.oas`` and so on."""
-    patterns = _by_mask(base_shapes(floorplan))
+    patterns = base_shapes(floorplan)
     written = []
     for mask in mask_files(floorplan.rules):
         if mask in WEIGHT_MASKS:
@@ -91,7 +88,7 @@ def write_weights(
     progress : function of (int, int), optional
         Rows drawn, of how many.
     """
-    patterns = _by_mask(base_shapes(floorplan))
+    patterns = base_shapes(floorplan)
     n_rows = floorplan.plan.n_rows
     n_chunk = max(1, _CHUNK // floorplan.n_row_pins)
     writers = {mask: OasisWriter(folder / f"{mask}.oas") for mask in WEIGHT_MASKS}
@@ -106,10 +103,8 @@ def write_weights(
         vias = weight_vias(floorplan, array_pins(plan, rows), first)
         cells.append(f"ROWS_{first}")
         for mask, writer in writers.items():
-            half = floorplan.rules.vias[mask].size_nm // 2
             with writer.cell(cells[-1]):
-                boxes = np.concatenate([vias[mask] - half, vias[mask] + half], axis=1)
-                writer.boxes(layer_number(mask), boxes)
+                writer.boxes(layer_number(mask), via_boxes(floorplan.rules, mask, vias[mask]))
             counts[mask] += len(vias[mask])
         progress(rows.stop, n_rows)
     for writer in writers.values():
@@ -120,13 +115,6 @@ def write_weights(
     return [
         MaskFile(mask, folder / f"{mask}.oas", bases[mask], counts[mask]) for mask in WEIGHT_MASKS
     ]
-
-
-def _by_mask(patterns: Iterable[Pattern]) -> dict[str, list[Pattern]]:
-    found: dict[str, list[Pattern]] = {}
-    for pattern in patterns:
-        found.setdefault(pattern.mask, []).append(pattern)
-    return found
 
 
 def _write_cell(writer: OasisWriter, name: str, patterns: Iterable[Pattern]) -> int:
@@ -148,5 +136,4 @@ def read_mask(path: Path, mask: str) -> Boxes:
     HnlpuError
         A file that is cut short, edited into something unreadable, or holds other shapes than boxes.
     """
-    boxes: npt.NDArray[np.int64] = flatten(read_oasis(path), layer_number(mask), top="TOP")
-    return boxes
+    return flatten(read_oasis(path), layer_number(mask), top="TOP")

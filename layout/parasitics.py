@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import Pins
+from hnlpu.layout.drawing import wire_of_pins
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.stations import NO_PIN
 from hnlpu.layout.turns import line_ends
 
 __all__ = ["LineNets", "line_nets", "write_spef"]
@@ -75,24 +75,17 @@ def line_nets(floorplan: Floorplan, pins: Pins) -> LineNets:
     stations, rules = floorplan.stations, floorplan.rules
     n_wires = max(kind.n_wires for kind in stations.kinds)
     shape = floorplan.n_segments, len(stations.kind), n_wires
-    counts = np.zeros(shape, dtype=np.int64)
-    station, stub = np.nonzero(stations.pins != NO_PIN)
-    for segment in range(floorplan.n_segments):
-        first, n_rows = floorplan.segment(segment)
-        drivers = pins[first : first + n_rows][:, stations.pins[station, stub]]
-        for wire in range(n_wires):
-            known = np.array([
-                stations.driver(s, wire) if wire < stations.kinds[stations.kind[s]].n_wires else -2
-                for s in range(len(stations.kind))
-            ])  # fmt: skip
-            hits = (drivers == known[station]).sum(axis=0)
-            counts[segment, :, wire] = np.bincount(station, hits, minlength=shape[1])
+    station, _ = stations.pin_stubs()
+    segment_of = np.arange(len(pins)) // floorplan.segment_rows
+    joined = (segment_of[:, None] * shape[1] + station) * n_wires + wire_of_pins(floorplan, pins)
+    counts = np.bincount(joined.ravel(), minlength=int(np.prod(shape))).reshape(shape)
+    ends = [[line_ends(floorplan, kind, *wire) for wire in kind.wires] for kind in stations.kinds]
     rows = []
     for segment in range(floorplan.n_segments):
         for index, kind in enumerate(stations.kinds):
             own = np.flatnonzero(stations.kind == index)
-            for wire, (layer, x) in enumerate(kind.wires):
-                low, high = line_ends(floorplan, kind, layer, x)[segment]
+            for wire, (layer, _) in enumerate(kind.wires):
+                low, high = ends[index][wire][segment]
                 for s in own.tolist():
                     rows.append((segment, s, wire, layer == "M10", (high - low) / 1000,
                                  counts[segment, s, wire], (kind.stub[1] - kind.stub[0]) / 1000))  # fmt: skip

@@ -4,16 +4,28 @@ What holds these places and the weights together is the metal above them, and no
 :mod:`hnlpu.layout.extraction` follows it from port to port.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.stations import NO_PIN
-from hnlpu.layout.turns import landings, lines_of, track_y, turns
+from hnlpu.layout.turns import Landing, bridges, meetings, track_y, turns
 
-__all__ = ["LinePort", "PinPorts", "line_ports", "pin_ports"]
+__all__ = [
+    "SUPPLIES",
+    "LinePort",
+    "PinPorts",
+    "line_ports",
+    "pin_ports",
+    "strap_bridges",
+    "strap_ports",
+    "supply",
+]
+
+#: Supplies, which the straps of neighbouring stations are in turn.
+SUPPLIES = ("VDD", "VSS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +68,46 @@ class PinPorts:
 def line_ports(floorplan: Floorplan) -> list[LinePort]:
     """Ports of the lines, those of a segment from the bottom up."""
     stations = floorplan.stations
+    met = {
+        kind: [meetings(floorplan, kind, *wire) for wire in kind.wires] for kind in stations.kinds
+    }
     found = []
-    for i, (turn, bottom) in enumerate(turns(floorplan)):
-        places = []
-        for kind in stations.kinds:
-            k = len(turn.m10_out)
-            downs = {landing.x: landing for landing in landings(kind, k)}
-            m8 = lines_of(kind, "M8")
-            own = []
-            for wire, (layer, x) in enumerate(kind.wires):
-                if layer == "M8":
-                    place, into, out = m8.index(x), turn.m8_in, turn.m8_out
-                else:
-                    place, into, out, x = downs[x].turn, turn.m10_in, turn.m10_out, downs[x].m8_x
-                if into:
-                    own.append(
-                        (wire, False, x, track_y(floorplan, bottom, into[place % len(into)]))
-                    )
-                own.append((wire, True, x, track_y(floorplan, bottom, out[place % len(out)])))
-            places.append(own)
-        for station, (kind_index, x0) in enumerate(zip(stations.kind, stations.x_nm, strict=True)):
-            for wire, leaves, x, y in places[kind_index]:
-                segment, driver = i if leaves else i - 1, stations.driver(station, wire)
-                found.append(LinePort(segment, station, wire, driver, leaves, int(x0) + x, y))
+    for station, kind, x0 in stations.each():
+        for wire, own in enumerate(met[kind]):
+            driver = stations.driver(station, wire)
+            for i, meeting in enumerate(own):
+                x = x0 + meeting.x
+                if meeting.y_in is not None:
+                    found.append(LinePort(i - 1, station, wire, driver, False, x, meeting.y_in))
+                found.append(LinePort(i, station, wire, driver, True, x, meeting.y_out))
     return sorted(found, key=lambda port: (port.y, port.x))
+
+
+def supply(station: int) -> int:
+    """Which of :data:`SUPPLIES` the straps of a station are."""
+    return station % len(SUPPLIES)
+
+
+def strap_bridges(floorplan: Floorplan) -> Iterator[tuple[int, int, Landing, int]]:
+    """Station, its left edge, and landing and height of each strap at each turn; nm."""
+    for turn, bottom in turns(floorplan):
+        for station, kind, x0 in floorplan.stations.each():
+            for tracks, landing in bridges(floorplan, kind, turn):
+                if landing.x in kind.straps:
+                    yield station, x0, landing, track_y(floorplan, bottom, tracks[landing.turn])
+
+
+def strap_ports(floorplan: Floorplan) -> Iterator[tuple[int, int, int]]:
+    """Station and centre of every port of a strap; nm."""
+    for station, x0, landing, y in strap_bridges(floorplan):
+        yield station, x0 + landing.m8_x, y
 
 
 def pin_ports(floorplan: Floorplan) -> PinPorts:
     """Ports of the pins of every row."""
     stations = floorplan.stations
     rows = np.arange(floorplan.plan.n_rows)
-    station, stub = np.nonzero(stations.pins != NO_PIN)
+    station, stub = stations.pin_stubs()
     kinds = stations.kind[station]
     pads_x = np.stack(
         [

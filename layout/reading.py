@@ -4,51 +4,31 @@ The masks that hold no weights must be those of the base, box by box: then a via
 what joins a pin to a driver, and places tell the weights. Every pin has one via; none is an open, two are
 a short. :mod:`hnlpu.layout.extraction` takes the other road, and follows the metal.
 
-Contract (checked by ``tests/layout/test_reading.py``): the pins of a drawing come back; a via moved, added
+Contract (checked by ``tests/layout/test_drawing.py``): the pins of a drawing come back; a via moved, added
 or dropped, and any other box that is not the base's, is named with its place.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.base import Pins
 from hnlpu.errors import HnlpuError
-from hnlpu.layout.drawing import Boxes, Pattern, base_shapes, expand
-from hnlpu.layout.faults import OPEN, Fault
+from hnlpu.layout.drawing import base_shapes, expand_all
+from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import WEIGHT_MASKS, mask_files
 from hnlpu.layout.stations import NO_PIN
 
-__all__ = ["Reading", "compare_boxes", "read_masks", "read_vias"]
+__all__ = ["compare_boxes", "read_base", "read_masks", "read_vias"]
 
 #: Faults told one by one; the rest is counted.
 _MANY = 100
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What the masks of an array hold.
-
-    Attributes
-    ----------
-    pins : int64 array (n_rows, n_pins + row exponent bits)
-        Drivers, as :func:`hnlpu.layout.drawing.array_pins` gives them; ``OPEN`` where there is none.
-    faults : list of Fault
-        The first ones of each mask.
-    n_faults : int
-        All of them.
-    """
-
-    pins: Pins
-    faults: list[Fault]
-    n_faults: int
-
-
-def read_masks(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> Reading:
-    """Pins from all masks of an array.
+def read_base(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> tuple[list[Fault], int]:
+    """Faults of the masks that hold no weights, the first ones of each and how many there are.
 
     Parameters
     ----------
@@ -56,33 +36,49 @@ def read_masks(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> Reading:
     boxes : function of str
         Every box of a mask; asked mask by mask, so that one is held at a time.
     """
-    expected: dict[str, list[Pattern]] = {}
-    for pattern in base_shapes(floorplan):
-        expected.setdefault(pattern.mask, []).append(pattern)
     faults: list[Fault] = []
     n_faults = 0
-    vias: dict[str, npt.NDArray[np.int64]] = {}
     for mask in mask_files(floorplan.rules):
-        base = _expand(expected.get(mask, []))
-        missing, extra = compare_boxes(base, boxes(mask))
-        wrong = [("missing", missing)]
         if mask in WEIGHT_MASKS:
-            size = floorplan.rules.vias[mask].size_nm
-            square = (extra[:, 2:] - extra[:, :2] == size).all(axis=1)
-            vias[mask] = extra[square, :2] + size // 2
-            wrong.append(("not a via", extra[~square]))
-        else:
-            wrong.append(("not of the base", extra))
-        for what, places in wrong:
-            n_faults += len(places)
-            faults += [Fault(f"shape {what}", mask, x, y)
-                       for x, y in ((places[:_MANY, :2] + places[:_MANY, 2:]) // 2).tolist()]  # fmt: skip
+            continue
+        missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
+        faults += _faults(mask, "missing", missing) + _faults(mask, "not of the base", extra)
+        n_faults += len(missing) + len(extra)
+    return faults, n_faults
+
+
+def read_masks(
+    floorplan: Floorplan,
+    boxes: Callable[[str], Boxes],
+    base: tuple[list[Fault], int] | None = None,
+) -> Reading:
+    """Pins from all masks of an array.
+
+    Parameters
+    ----------
+    floorplan : Floorplan
+    boxes : function of str
+        As of :func:`read_base`.
+    base : (faults, number), optional
+        What :func:`read_base` found, where it was asked before.
+    """
+    faults, n_faults = base or read_base(floorplan, boxes)
+    faults = list(faults)
+    vias: dict[str, npt.NDArray[np.int64]] = {}
+    for mask in WEIGHT_MASKS:
+        missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
+        size = floorplan.rules.vias[mask].size_nm
+        square = (extra[:, 2:] - extra[:, :2] == size).all(axis=1)
+        vias[mask] = extra[square, :2] + size // 2
+        faults += _faults(mask, "missing", missing) + _faults(mask, "not a via", extra[~square])
+        n_faults += len(missing) + int((~square).sum())
     reading = read_vias(floorplan, vias)
     return Reading(reading.pins, faults + reading.faults, n_faults + reading.n_faults)
 
 
-def _expand(patterns: Iterable[Pattern]) -> Boxes:
-    return np.concatenate([np.zeros((0, 4), dtype=np.int64), *map(expand, patterns)])
+def _faults(mask: str, what: str, boxes: Boxes) -> list[Fault]:
+    centres = (boxes[:_MANY, :2] + boxes[:_MANY, 2:]) // 2
+    return [Fault(f"shape {what}", mask, x, y) for x, y in centres.tolist()]
 
 
 #: Bits of a coordinate and of a size in a key; a mask is at most 16.7 mm wide.
@@ -194,9 +190,8 @@ def _wires(
             if name == layer:
                 tables[i, centre] = number
     inside = (place >= 0) & (place < widest)
-    kind_index = stations.kind[station]
-    wire = np.where(inside, tables[kind_index, np.where(inside, place, 0)], -1)
-    n_lines = np.array([kind.n_lines for kind in stations.kinds])[kind_index]
+    wire = np.where(inside, tables[stations.kind[station], np.where(inside, place, 0)], -1)
+    n_lines = stations.n_lines(station)
     tie = stations.ties[station, np.clip(wire - n_lines, 0, 1)]
     driver = np.where(wire < n_lines, stations.first_driver[station] + wire, tie)
     return station, np.where(wire < 0, -1, driver)

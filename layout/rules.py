@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class MetalRule:
     ff_per_um: float
     source: str
     confidence: str
+
+    @property
+    def least_length_nm(self) -> int:
+        """Of a wire with the least area."""
+        return ceil(self.min_area_um2 * 1e6 / self.width_nm - 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

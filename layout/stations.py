@@ -12,7 +12,7 @@ through a pad on M8: where a pad is too long for the pitch of the stubs, two col
     M8  o  |  |  |  |  |  |  |  |         pad (o), wires
     M7  o                                 port of the base
 
-Contract (checked by ``tests/layout/test_stations.py``): every pin of a row has one stub of its own, and every
+Contract (checked by ``tests/layout/test_floorplan.py``): every pin of a row has one stub of its own, and every
 driver that it can have is a wire of its station.
 """
 
@@ -33,6 +33,8 @@ __all__ = ["LAYERS", "NO_PIN", "NO_TIE", "Kind", "Stations", "plan_stations"]
 
 #: Layers that wires may lie on: M8 and M10, or M8 alone, so that one via mask carries the weights.
 LAYERS = ("both", "M8")
+#: Straps of the supply in a station.
+_STRAPS = 1
 #: A stub that is no pin, a wire that is not there.
 NO_PIN = NO_TIE = -1
 
@@ -111,10 +113,24 @@ class Stations:
         tie = wire - self.kinds[self.kind[station]].n_lines
         return int(self.ties[station, tie] if tie >= 0 else self.first_driver[station] + wire)
 
+    def pin_stubs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Station and stub of every pin of a row, station after station."""
+        station, stub = np.nonzero(self.pins != NO_PIN)
+        return station, stub
+
+    def n_lines(self, station: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Lines of each of some stations."""
+        return np.array([kind.n_lines for kind in self.kinds])[self.kind[station]]
+
     @property
     def n_stubs(self) -> int:
         """Stubs of a row in each station."""
         return int(self.pins.shape[1])
+
+    def each(self) -> Iterator[tuple[int, Kind, int]]:
+        """Number, kind and left edge of every station."""
+        for station, (kind, x0) in enumerate(zip(self.kind, self.x_nm.tolist(), strict=True)):
+            yield station, self.kinds[kind], x0
 
     def runs(self) -> Iterator[tuple[Kind, int, int]]:
         """Stations alike beside each other: their kind, the first one's left edge, and how many."""
@@ -248,17 +264,11 @@ class _Tracks:
         ends += [(x, "M10") for x in self.centres("M10", n10, width_nm)]
         left = min(x - self.reach[layer] for x, layer in ends)
         right = max(x + self.reach[layer] for x, layer in ends)
-        short = self.least_stub - (right - left)
+        short = self.rules.metals["M9"].least_length_nm - (right - left)
         return (left, right) if short <= 0 else (left - (short + 1) // 2, right + short // 2)
 
-    @property
-    def least_stub(self) -> int:
-        """Shortest wire of M9 that has the least area."""
-        rule = self.rules.metals["M9"]
-        return int(np.ceil(rule.min_area_um2 * 1e6 / rule.width_nm - 1e-9))
-
     def width(self, n8: int, n10: int) -> int:
-        """Least width of a station with so many tracks; a multiple of 10 nm."""
+        """Least width of a station with so many tracks; a multiple of 20 nm."""
         metals = self.rules.metals
         least = max(n8 * metals["M8"].pitch_nm, n10 * metals["M10"].pitch_nm)
         left, right = self.stub(n8, n10, 0)
@@ -281,7 +291,7 @@ def stub_pitch_nm(rules: Rules) -> int:
 def _least_pad_nm(rules: Rules) -> int:
     via7, via8, m8 = rules.vias["VIA7"], rules.vias["VIA8"], rules.metals["M8"]
     vias = max(via7.size_nm + 2 * via7.upper_end_nm, via8.size_nm + 2 * via8.lower_end_nm)
-    return max(vias, -int(-m8.min_area_um2 * 1e6 // m8.width_nm))
+    return max(vias, m8.least_length_nm)
 
 
 def pad_nm(rules: Rules) -> int:
@@ -289,21 +299,21 @@ def pad_nm(rules: Rules) -> int:
     m8 = rules.metals["M8"]
     if m8.cut:
         return _pad_columns(rules) * stub_pitch_nm(rules) - m8.end_space_nm
-    return _least_pad_nm(rules) + _least_pad_nm(rules) % 2
+    least = _least_pad_nm(rules)
+    return least + least % 2
 
 
 def _kind(want: _Want, rules: Rules, layers: str, width_nm: int) -> Kind:
     n_pads = _pad_columns(rules)
     n_wires = want.n_lines + len(want.ties)
-    n_straps = 1
     tracks = _Tracks(rules)
     choices = range(n_wires + 1) if layers == "both" else [n_wires]
-    least, n8 = min((tracks.width(n_pads + n8, n_wires - n8 + n_straps), -n8) for n8 in choices)
+    least, n8 = min((tracks.width(n_pads + n8, n_wires - n8 + _STRAPS), -n8) for n8 in choices)
     n8 = -n8
     width_nm = max(width_nm, least)
     m8 = tracks.centres("M8", n_pads + n8, width_nm)
-    m10 = tracks.centres("M10", n_wires - n8 + n_straps, width_nm)
-    wires = [("M8", x) for x in m8[n_pads:]] + [("M10", x) for x in m10[n_straps:]]
+    m10 = tracks.centres("M10", n_wires - n8 + _STRAPS, width_nm)
+    wires = [("M8", x) for x in m8[n_pads:]] + [("M10", x) for x in m10[_STRAPS:]]
     return Kind(
         name=want.name,
         width_nm=width_nm,
@@ -311,6 +321,6 @@ def _kind(want: _Want, rules: Rules, layers: str, width_nm: int) -> Kind:
         n_ties=len(want.ties),
         pads=tuple(m8[:n_pads]),
         wires=tuple(wires),
-        straps=tuple(m10[:n_straps]),
-        stub=tracks.stub(n_pads + n8, n_wires - n8 + n_straps, width_nm),
+        straps=tuple(m10[:_STRAPS]),
+        stub=tracks.stub(n_pads + n8, n_wires - n8 + _STRAPS, width_nm),
     )

@@ -13,7 +13,17 @@ import numpy as np
 from hnlpu.layout.floorplan import Floorplan, Turn
 from hnlpu.layout.stations import Kind
 
-__all__ = ["Landing", "bridges", "landings", "line_ends", "lines_of", "pads", "track_y", "turns"]
+__all__ = [
+    "Landing",
+    "Meeting",
+    "bridges",
+    "landings",
+    "line_ends",
+    "meetings",
+    "pads",
+    "track_y",
+    "turns",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,6 @@ def track_y(floorplan: Floorplan, bottom: int, track: int) -> int:
     return bottom + track * floorplan.pitch_nm + floorplan.pitch_nm // 2
 
 
-def lines_of(kind: Kind, layer: str) -> list[int]:
-    """Wires of a layer, left to right."""
-    return sorted(x for name, x in kind.wires if name == layer)
-
-
 def bridges(
     floorplan: Floorplan, kind: Kind, turn: Turn
 ) -> Iterator[tuple[tuple[int, ...], Landing]]:
@@ -77,25 +82,44 @@ def pads(floorplan: Floorplan, kind: Kind, segment: int) -> Iterator[tuple[int, 
             yield kind.pads[columns[stub]], int(y), ny, period * floorplan.row_nm
 
 
-def line_ends(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
-    """Lower and upper end of the line at ``x`` of a station, in every segment; nm."""
-    vias = floorplan.rules.vias
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where a line meets the base at a turn: its port's place, and heights at which it enters and leaves; nm.
+
+    ``y_in`` is None below the first row, where no line comes from below.
+    """
+
+    x: int
+    y_in: int | None
+    y_out: int
+
+
+def meetings(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[Meeting]:
+    """Where the line at ``x`` of a station meets the base, from the source up."""
     if layer == "M8":
-        place = lines_of(kind, "M8").index(x)
-        reach = vias["VIA7"].size_nm // 2 + vias["VIA7"].upper_end_nm
+        # Lines of M8 beside each other take tracks in turn, as those of M10 do.
+        port_x, place = x, sorted(own for name, own in kind.wires if name == layer).index(x)
     else:
         k = len(floorplan.source.m10_out)
-        place = next(landing.turn for landing in landings(kind, k) if landing.x == x)
-        reach = vias["VIA9"].size_nm // 2 + vias["VIA9"].upper_end_nm
+        down = next(landing for landing in landings(kind, k) if landing.x == x)
+        port_x, place = down.m8_x, down.turn
     found = []
-    every = list(turns(floorplan))
-    for i, (turn, bottom) in enumerate(every):
-        out = turn.m8_out if layer == "M8" else turn.m10_out
-        low = track_y(floorplan, bottom, out[place % len(out)]) - reach
-        high = floorplan.height_nm
-        if i + 1 < len(every):
-            following, edge = every[i + 1]
-            tracks = following.m8_in if layer == "M8" else following.m10_in
-            high = track_y(floorplan, edge, tracks[place % len(tracks)]) + reach
-        found.append((low, high))
+    for turn, bottom in turns(floorplan):
+        into, out = (turn.m8_in, turn.m8_out) if layer == "M8" else (turn.m10_in, turn.m10_out)
+        y_in, y_out = (
+            track_y(floorplan, bottom, tracks[place % len(tracks)]) if tracks else None
+            for tracks in (into, out)
+        )
+        assert y_out is not None
+        found.append(Meeting(port_x, y_in, y_out))
     return found
+
+
+def line_ends(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
+    """Lower and upper end of the line at ``x`` of a station, in every segment; nm."""
+    via = floorplan.rules.vias["VIA7" if layer == "M8" else "VIA9"]
+    reach = via.size_nm // 2 + via.upper_end_nm
+    met = meetings(floorplan, kind, layer, x)
+    lows = [meeting.y_out - reach for meeting in met]
+    highs = [meeting.y_in + reach for meeting in met if meeting.y_in is not None]
+    return list(zip(lows, [*highs, floorplan.height_nm], strict=True))

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.layout.drawing import Boxes
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.stations import NO_PIN
+from hnlpu.layout.turns import turns
 
 __all__ = ["Window", "every_via", "segment_windows", "tile_windows", "touching"]
 
@@ -79,11 +80,7 @@ def segment_windows(floorplan: Floorplan, n: int, seed: int = 0) -> list[Window]
     rng = np.random.default_rng(seed)
     stations = floorplan.stations
     edges = np.append(stations.x_nm, stations.width_nm)
-    bottoms = [0]
-    for segment in range(1, floorplan.n_segments):
-        first, _ = floorplan.segment(segment)
-        turn = floorplan.turn.n_tracks * floorplan.pitch_nm
-        bottoms.append(int(floorplan.row_y_nm(np.array(first))) - turn)
+    bottoms = [bottom for _, bottom in turns(floorplan)]
     windows = []
     for _ in range(n):
         station = int(rng.integers(len(stations.x_nm)))
@@ -102,8 +99,7 @@ def every_via(floorplan: Floorplan, window: Window) -> dict[str, npt.NDArray[np.
     y = floorplan.row_y_nm(rows)
     rows = rows[(y < window.y1) & (y + floorplan.row_nm > window.y0)]
     found: dict[str, list[npt.NDArray[np.int64]]] = {"VIA8": [], "VIA9": []}
-    for station, x0 in enumerate(stations.x_nm.tolist()):
-        kind = stations.kinds[stations.kind[station]]
+    for station, kind, x0 in stations.each():
         if x0 >= window.x1 or x0 + kind.width_nm <= window.x0:
             continue
         stubs = np.flatnonzero(stations.pins[station] != NO_PIN)

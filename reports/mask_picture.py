@@ -9,8 +9,8 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from hnlpu.layout.drawing import Boxes
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import read_mask
 from hnlpu.layout.windows import Window, touching
 from hnlpu.verification.mask_readback import LayoutFiles

@@ -66,7 +66,6 @@ def metal_module(name: str, title: str, plan: MetalPlan) -> Iterator[str]:
         What the matrix is, for the comment at the top.
     plan : MetalPlan
     """
-    bits = (plan.row_exponents.astype(np.int64)[:, None] >> np.arange(ROW_EXPONENT_BITS)) & 1
     structure = Structure(
         name=name,
         comment=f"Metal of {title}: wires from lines to pins, and ties.\n"
@@ -75,6 +74,6 @@ def metal_module(name: str, title: str, plan: MetalPlan) -> Iterator[str]:
         ports=metal_ports(plan.base),
         wires=_wires(plan.base),
         instances=[Instance(plan.base.name, "base", tuple(_pins(plan)))],
-        assigns=[("row_exponents", concat(_TIES[bit] for bit in bits.ravel()))],
+        assigns=[("row_exponents", concat(_TIES[bit] for bit in plan.row_exponent_bits.ravel()))],
     )
     return structure.render()

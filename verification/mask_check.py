@@ -4,7 +4,7 @@ Rules are checked on every distinct tile of a base with a via wherever a weight 
 them for any weights, and on samples of every array as drawn. Metal is followed from port to port by
 klayout's netlist extraction: in small arrays everywhere, in large ones in samples.
 
-Contract (checked by ``tests/verification/test_mask_check.py``): an intact layout has no violation; each kind of
+Contract (checked by ``tests/verification/test_mask_readback.py``): an intact layout has no violation; each kind of
 damage gives one.
 """
 
@@ -81,7 +81,7 @@ def _any_weights(name: str, floorplan: Floorplan) -> list[dict[str, Any]]:
     found = []
     for window in tile_windows(floorplan):
         own = {mask: touching(boxes, window) for mask, boxes in shapes.items()}
-        vias = mask_boxes([], floorplan.rules, every_via(floorplan, window))
+        vias = mask_boxes({}, floorplan.rules, every_via(floorplan, window))
         for mask, boxes in vias.items():
             own[mask] = np.concatenate([own[mask], touching(boxes, window)])
         violations = check_rules(floorplan.rules, mask_regions(own))

@@ -20,12 +20,15 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.base import HIGH, LOW, ArrayPlan
 from hnlpu.bundle import write_json
 from hnlpu.errors import HnlpuError
+from hnlpu.layout.faults import Fault, Reading
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import mask_files, read_mask
-from hnlpu.layout.reading import Reading, read_masks
+from hnlpu.layout.reading import read_base, read_masks
 from hnlpu.layout.rules import Rules, load_rules
+from hnlpu.metal import exponents_of_bits
 from hnlpu.progress import Progress
-from hnlpu.verification.readback import Readback, from_bits, read_back
+from hnlpu.verification.readback import Readback, read_back
 
 __all__ = ["LayoutFiles", "is_layout", "read_masks_back"]
 
@@ -99,11 +102,12 @@ class LayoutFiles:
 
 
 class _MaskReader:
-    """Reads the arrays of a layout."""
+    """Reads the arrays of a layout; the masks of a base are read once."""
 
     def __init__(self, layout: Path) -> None:
         self._files = LayoutFiles(layout)
         self._layout = layout
+        self._bases: dict[str, tuple[list[Fault], int]] = {}
         self.n_faults = 0
         self.first_fault: str | None = None
 
@@ -118,7 +122,13 @@ class _MaskReader:
             raise HnlpuError("a matrix was drawn on another base", where=f"{self._layout}: {entry['name']}",
                              got=array["base"], do="draw the bundle again")  # fmt: skip
         paths = self._files.paths(array)
-        reading = read_masks(floorplan, lambda mask: read_mask(paths[mask], mask))
+
+        def boxes(mask: str) -> Boxes:
+            return read_mask(paths[mask], mask)
+
+        if array["base"] not in self._bases:
+            self._bases[array["base"]] = read_base(floorplan, boxes)
+        reading = read_masks(floorplan, boxes, self._bases[array["base"]])
         if reading.n_faults:
             self.n_faults += reading.n_faults
             self.first_fault = self.first_fault or f"{entry['name']}: {reading.faults[0]}"
@@ -134,7 +144,7 @@ def _readback(plan: ArrayPlan, reading: Reading) -> Readback:
         multiples=np.where(missing, 0, wiring.values).astype(np.int32),
         missing=missing,
         block_exponents=wiring.block_exponents,
-        row_exponents=from_bits((bits == HIGH).astype(np.int64)).astype(np.int16),
+        row_exponents=exponents_of_bits((bits == HIGH).astype(np.int64)),
         n_padding_errors=int(wiring.errors.sum()),
         foreign=[],
     )

@@ -30,7 +30,7 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.base import ArrayPlan
 from hnlpu.bundle import read_manifest, write_json
 from hnlpu.errors import HnlpuError
-from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan
+from hnlpu.metal import ROW_EXPONENT_BITS, MetalPlan, exponents_of_bits
 from hnlpu.partition import Part, cut_values, entry_part
 from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.array import array_ports
@@ -38,8 +38,7 @@ from hnlpu.verification.boot_readback import read_boot_image
 from hnlpu.verification.dequantize import Tensors, dequantize, hardwired_size, is_hardwired
 from hnlpu.verification.netlist import Drivers, Foreign, Header, Netlist, read_header, read_netlist
 
-__all__ = ["MatrixReader", "Readback", "from_bits", "read_back", "read_matrix", "read_metal",
-           "readback"]  # fmt: skip
+__all__ = ["MatrixReader", "Readback", "read_back", "read_matrix", "read_metal", "readback"]
 
 # Positions in the header of a base (``hnlpu.rtl.array.array_ports``). Bits from the low tie on are drivers
 # as ``hnlpu.base`` numbers them; a row's own outputs, then the rows' pins, come last.
@@ -206,7 +205,7 @@ def read_metal(metal: Path, base_files: list[Path], plan: ArrayPlan) -> MetalPla
             row, n = (int(i) for i in np.argwhere(wrong)[0])
             raise HnlpuError("the metal holds more than wires", where=f"{metal}: row {row}, {what} {n}",
                              got="no line, tie or output of the row", do="generate it again")  # fmt: skip
-    return MetalPlan(plan, pins, row_exponents.astype(np.int16))
+    return MetalPlan(plan, pins, row_exponents)
 
 
 def _netlist(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Netlist:
@@ -216,18 +215,14 @@ def _netlist(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> N
     return netlist
 
 
-def _row_exponents(netlist: Netlist, plan: ArrayPlan) -> tuple[Drivers, npt.NDArray[np.bool_]]:
+def _row_exponents(
+    netlist: Netlist, plan: ArrayPlan
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
     """Exponents of the rows, and which of their bits are on no tie."""
     row_drivers = netlist.outputs[_N_OUTSIDE]
     assert row_drivers is not None
     bits, loose = _ties(netlist, row_drivers.reshape(plan.n_rows, ROW_EXPONENT_BITS))
-    return from_bits(bits), loose
-
-
-def from_bits(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Row exponents of their bits (n_rows, ROW_EXPONENT_BITS), two's complement."""
-    exponents: npt.NDArray[np.int64] = bits @ (1 << np.arange(ROW_EXPONENT_BITS))
-    return exponents - (bits[:, -1] << ROW_EXPONENT_BITS)
+    return exponents_of_bits(bits), loose
 
 
 def _read_matrix(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) -> Readback:
@@ -247,7 +242,7 @@ def _read_matrix(metal: Path, base_file: Path, header: Header, plan: ArrayPlan) 
         np.where(missing, 0, wiring.values).astype(np.int32),
         missing,
         wiring.block_exponents,
-        row_exponents.astype(np.int16),
+        row_exponents,
         n_padding_errors,
         netlist.foreign,
     )

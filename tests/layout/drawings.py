@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.base import Pins
-from hnlpu.layout.drawing import Boxes, base_shapes, weight_vias
+from hnlpu.layout.drawing import base_shapes, weight_vias
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
 from hnlpu.layout.geometry import mask_boxes
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.rules import load_rules
 from hnlpu.layout.stations import NO_PIN
 from hnlpu.taps import TapsPlan

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
+from drawings import PLANS, drawn, random_pins, small_floorplan
 from klayout import db
 
 from hnlpu.layout.def_files import write_def, write_lef
 from hnlpu.layout.geometry import mask_regions, metal_regions
 from hnlpu.layout.rules import rule_sets
-
-from drawings import PLANS, drawn, random_pins, small_floorplan  # isort: skip
 
 LAYERS = ("M7", "VIA7", "M8", "VIA8", "M9", "VIA9", "M10")
 

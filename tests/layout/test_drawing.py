@@ -12,11 +12,12 @@ from drawings import PLANS, drawn, random_pins, small_floorplan
 
 from hnlpu.base import LOW
 from hnlpu.errors import HnlpuError
-from hnlpu.layout.drawing import Boxes, Pattern, base_shapes, expand, weight_vias
+from hnlpu.layout.drawing import Pattern, base_shapes, expand, weight_vias
 from hnlpu.layout.drc import check_rules
 from hnlpu.layout.extraction import extract
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import mask_boxes, mask_regions
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.reading import compare_boxes, read_masks
 from hnlpu.layout.rules import rule_sets
 from hnlpu.layout.stations import LAYERS, NO_PIN

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import PLANS, drawn, small_floorplan
 from klayout import db
 
 from hnlpu.alignment import AlignedMatrix
 from hnlpu.errors import HnlpuError
-from hnlpu.layout.drawing import Boxes, array_pins
+from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import (
     MaskFile,
     layer_number,
@@ -23,8 +25,6 @@ from hnlpu.layout.respin import compare_pins
 from hnlpu.layout.rules import load_rules
 from hnlpu.metal import MetalPlan, plan_metal
 from hnlpu.taps import TapsPlan
-
-from drawings import PLANS, drawn, small_floorplan  # isort: skip
 
 
 def metal(plan: TapsPlan, seed: int = 0) -> MetalPlan:

@@ -5,12 +5,11 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from drawings import PLANS, random_pins, small_floorplan
 
-from hnlpu.layout.drawing import base_shapes, expand
+from hnlpu.layout.drawing import base_shapes, expand_all
 from hnlpu.layout.parasitics import line_nets, write_spef
 from hnlpu.layout.stations import NO_PIN
-
-from drawings import PLANS, random_pins, small_floorplan  # isort: skip
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.row_name)
@@ -20,7 +19,7 @@ def test_lengths_and_loads(plan):
     nets = line_nets(floorplan, pins)
     n_pins = (floorplan.stations.pins != NO_PIN).sum() * plan.n_rows
     assert nets.n_pins.sum() == n_pins
-    drawn = np.concatenate([expand(p) for p in base_shapes(floorplan) if p.mask == "M10"])
+    drawn = expand_all(base_shapes(floorplan)["M10"])
     straps = sum(len(floorplan.stations.kinds[k].straps) for k in floorplan.stations.kind)
     total = (drawn[:, 3] - drawn[:, 1]).sum() / 1000 - straps * floorplan.height_nm / 1000
     assert nets.length_um[nets.on_m10].sum() == pytest.approx(total)

@@ -19,7 +19,7 @@ from hnlpu.layout.masks import layer_number, read_mask
 from hnlpu.layout.oasis import Boxes, OasisWriter
 from hnlpu.masks import LayoutOptions, draw_masks
 from hnlpu.reports.mask_picture import draw_pictures
-from hnlpu.respinning import respin
+from hnlpu.respinning import RespinOptions, respin
 from hnlpu.selection import BaseOptions
 from hnlpu.verification.mask_check import check_layout
 from hnlpu.verification.mask_readback import read_masks_back
@@ -83,8 +83,11 @@ def test_same_bundle_same_bytes(drawn, tmp_path):
         assert path.read_bytes() == (tmp_path / "m" / path.relative_to(layout)).read_bytes()
 
 
-def test_no_rule_is_broken(one):
-    assert check_layout(one) == []
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_intact_layout_passes_the_check(one, whole, monkeypatch):
+    """Everywhere, and in samples as of large arrays."""
+    monkeypatch.setattr("hnlpu.verification.mask_check._WHOLE", 0)
+    assert check_layout(one, whole=whole) == []
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Boxes], Boxes]]] = {
@@ -114,6 +117,58 @@ def test_damage_is_found_and_named(name, drawn, one, copy):
         assert "q_proj" in result["first_fault"] and " um" in result["first_fault"]
     else:
         assert any(t["mismatches"] and t["first_mismatch"] for t in result["tensors"])
+
+
+def tall(boxes: Boxes) -> int:
+    """The longest box that is no strap: a line of M10."""
+    height = boxes[:, 3] - boxes[:, 1]
+    return int(np.where(height < height.max(), height, 0).argmax())
+
+
+def broken(boxes: Boxes) -> Boxes:
+    """A line in two pieces, 100 nm apart."""
+    place = tall(boxes)
+    middle = int(boxes[place, 1] + boxes[place, 3]) // 2
+    below, above = boxes[place].copy(), boxes[place].copy()
+    below[3], above[1] = middle, middle + 100
+    return np.vstack([np.delete(boxes, place, axis=0), below, above])
+
+
+def without_narrow(boxes: Boxes) -> Boxes:
+    """Without the first of the narrowest cuts: between pads, or between stubs."""
+    narrow = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
+    return np.delete(boxes, np.lexsort((boxes[:, 1], boxes[:, 0], narrow))[0], axis=0)
+
+
+#: Damages, and what the check of rules and metal calls each.
+CHECKED: dict[str, tuple[str, Callable[[Boxes], Boxes], str]] = {
+    "via 8 dropped": (*DAMAGES["via 8 dropped"], "open"),
+    "via 9 dropped": (*DAMAGES["via 9 dropped"], "open"),
+    "stub on a line and the strap": (*DAMAGES["via 9 added"], "short"),
+    "bridges of a line and a strap": (*DAMAGES["cut of a stub missing"], "short"),
+    "cut of a stub missing": ("M9C", without_narrow, "short"),
+    "cut of a pad missing": ("M8C", without_narrow, "short"),
+    "port's via missing": (*DAMAGES["port's via missing"], "open"),
+    "line broken": ("M10", broken, "open"),
+    "wires shorted": (*DAMAGES["wires shorted"], "short"),
+    "via moved by half its size": ("VIA9", lambda b: np.vstack([b[:-1], b[-1:] + [0, 20, 0, 20]]),
+                                   "enclosure by M9"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_the_check_finds_damage(name, copy):
+    mask, change, called = CHECKED[name]
+    edit(copy, mask, change)
+    assert called in {violation["rule"] for violation in check_layout(copy)}
+
+
+def test_the_check_finds_damage_in_samples(copy, monkeypatch):
+    monkeypatch.setattr("hnlpu.verification.mask_check._WHOLE", 0)
+    edit(copy, "VIA7", lambda boxes: boxes[:1])
+    found = check_layout(copy)
+    assert {violation["rule"] for violation in found} == {"open"}
+    assert all("q_proj" in violation["array"] for violation in found)
 
 
 def test_the_command_line_tells_faults(drawn, copy, capsys):
@@ -152,8 +207,9 @@ def test_what_cannot_be_drawn_is_refused(drawn, tmp_path):
         draw_masks(bundle, tmp_path / "m", LayoutOptions(match="z_proj"))
     with pytest.raises(HnlpuError, match="unknown rule set"):
         draw_masks(bundle, tmp_path / "m", LayoutOptions(rules="n2"))
-    with pytest.raises(HnlpuError, match="no such choice of layers"):
-        LayoutOptions(layers="M11")
+    for options in (LayoutOptions, RespinOptions):
+        with pytest.raises(HnlpuError, match="no such choice of layers"):
+            options(layers="M11")
     with pytest.raises(HnlpuError, match="not a bundle"):
         draw_masks(checkpoint, tmp_path / "m")
     assert not (tmp_path / "m").exists()
