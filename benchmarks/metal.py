@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from hnlpu.alignment import AlignedMatrix
+from hnlpu.layout.arrays import place_metal
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
 from hnlpu.layout.masks import MaskFile, read_mask, write_base, write_weights
 from hnlpu.layout.parasitics import line_nets
 from hnlpu.layout.reading import read_masks
-from hnlpu.layout.respin import compare_pins
+from hnlpu.layout.respin import compare_weights
 from hnlpu.layout.rules import load_rules
 from hnlpu.layout.stations import LAYERS
 from hnlpu.metal import MetalPlan, plan_metal
@@ -83,7 +84,8 @@ def draw(plan: TapsPlan, folder: Path) -> None:
     metal = random_metal(plan)
     folder.mkdir(parents=True, exist_ok=True)
     before, started = memory_gb(), time.perf_counter()
-    files = [*write_base(floorplan, folder), *write_weights(floorplan, metal, folder)]
+    weights = place_metal(floorplan, metal)
+    files = [*write_base(floorplan, folder), *write_weights(weights, folder)]
     drawn, after = time.perf_counter() - started, memory_gb()
     shapes(floorplan, files)
     started = time.perf_counter()
@@ -146,7 +148,8 @@ def respins(plan: TapsPlan) -> None:
         other = rng.choice(plan.magnitudes, values.shape) * rng.choice([-1, 1], values.shape)
         changed[hit] = np.where(other == values, -other, other)[hit]
         matrix = AlignedMatrix("w", changed.astype(np.int16), exponents, old.row_exponents)
-        change = compare_pins(floorplan, array_pins(old), array_pins(plan_metal(matrix, plan)))
+        new = plan_metal(matrix, plan)
+        change = compare_weights(place_metal(floorplan, old), place_metal(floorplan, new))
         counts = [f"{len(side[mask]):,}" for mask in change.removed
                   for side in (change.removed, change.added)]  # fmt: skip
         untouched = 1 - change.n_changed_tiles / change.n_tiles

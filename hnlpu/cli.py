@@ -166,7 +166,11 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument(
             "--layers", default="both", metavar="L",
-            help="both: lines on M8 and M10; M8: on M8 alone, so that one via mask holds the weights",
+            help="of taps; both: lines on M8 and M10; M8: on M8 alone, so that one via mask holds the weights",
+        )  # fmt: skip
+        sub.add_argument(
+            "--tracks", type=int, default=0, metavar="N",
+            help="of merged and paper: tracks of M9 in a strip (as few as all matrices need)",
         )  # fmt: skip
 
     def numerics(sub: argparse.ArgumentParser, *, own: bool = False) -> None:
@@ -538,14 +542,15 @@ ui.perfetto.dev opens; the second sweeps contexts of 2K to 512K and batches of 1
         "layout",
         verbs.layout,
         "draw the metal of a bundle as mask files",
-        "OASIS, a file per mask: a base is drawn once, VIA8 and VIA9 hold the weights. readback OUT CKPT reads them.",
+        "OASIS, a file per mask. A base is drawn once; of taps VIA8 and VIA9 hold the weights, of merged and paper six "
+        "masks from the cuts of M8 to M11. readback OUT CKPT reads them.",
         example="""\
 examples:
   hnlpu layout DIR -o out --png --check
   hnlpu layout DIR -o out --rules sky130
   hnlpu readback out CKPT""",
     )
-    layout.add_argument("bundle", help="folder written by generate, of the taps architecture")
+    layout.add_argument("bundle", help="folder written by generate")
     out(layout, "receives the masks")
     rules(layout)
     layout.add_argument(
@@ -564,13 +569,13 @@ examples:
         "respin",
         verbs.respin,
         "tell which masks change from one bundle to another, and what that costs",
-        "Counts vias that go and come per mask, photomasks that must be made anew, tiles that stay.",
+        "Counts shapes that go and come per mask, photomasks that must be made anew, tiles that stay.",
     )
     respin.add_argument("old", help="folder written by generate")
     respin.add_argument("new", help="the same model with other weights")
     rules(respin)
     respin.add_argument("--node", default="5nm", metavar="N", help="whose masks are priced (5nm)")
-    respin.add_argument("--eco", metavar="FILE", help="write a Tcl script: a call for each via")
+    respin.add_argument("--eco", metavar="FILE", help="write a Tcl script: a call for each shape")
     report = verb(
         "report",
         verbs.report,

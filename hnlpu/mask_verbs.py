@@ -24,6 +24,7 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         rules=args.rules,
         rules_file=_file(args.rules_file),
         layers=args.layers,
+        tracks=args.tracks,
         match=args.match,
         also=tuple(args.also),
     )
@@ -51,8 +52,8 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         )  # fmt: skip
         totals = result["totals"]
         show_line(
-            f"{totals['arrays']} arrays, {totals['weights']:,} weights: {totals['vias']:,} vias on "
-            f"VIA8 and VIA9, {totals['area_mm2']:.4f} mm2, {totals['bytes_per_weight']:.2f} bytes a weight; "
+            f"{totals['arrays']} arrays, {totals['weights']:,} weights: {totals['shapes']:,} shapes "
+            f"on {', '.join(totals['weight_masks'])}, {totals['area_mm2']:.4f} mm2, {totals['bytes_per_weight']:.2f} bytes a weight; "
             f"wrote {args.out}"
         )
         for path in pictures:
@@ -67,7 +68,11 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 
 def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     options = RespinOptions(
-        rules=args.rules, rules_file=_file(args.rules_file), node=args.node, layers=args.layers
+        rules=args.rules,
+        rules_file=_file(args.rules_file),
+        node=args.node,
+        layers=args.layers,
+        tracks=args.tracks,
     )
     with ExitStack() as stack:
         eco = None
@@ -86,7 +91,7 @@ def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
                  sum(row["removed"].values()), sum(row["added"].values())]
                 for row in changed
             ],
-            ("matrix", "change", "weights", "pins changed", "vias removed", "vias added"),
+            ("matrix", "change", "weights", "pins changed", "shapes removed", "shapes added"),
         )  # fmt: skip
         show_table(
             [

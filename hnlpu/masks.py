@@ -2,8 +2,8 @@
 
     OUT/layout.json            rules, arrays with their areas and shapes, files with their digests
     OUT/rules.toml             the rule sets that were drawn with
-    OUT/base/NAME/M9.oas ...   masks of a base that hold no weights
-    OUT/metal/NAME/VIA8.oas    masks that hold the weights of a matrix
+    OUT/base/NAME/M10.oas ...  masks of a base that hold no weights
+    OUT/metal/NAME/VIA8.oas .. masks that hold the weights of a matrix
     OUT/base/NAME/base.lef     with --also: the base as a macro
     OUT/metal/NAME/metal.def   ... its metal as routed nets, lines.spef, array.gds
     OUT/bundle/                what of the bundle the masks do not hold: boot image, reference, manifest
@@ -12,7 +12,7 @@ The wiring is read from the bundle's Verilog, not planned again: what is drawn i
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,16 +20,20 @@ from typing import Any
 
 from hnlpu import __version__
 from hnlpu.architecture import plan_from_dict
+from hnlpu.base import ArrayPlan
 from hnlpu.bundle import digest, new_folder, read_manifest, write_json
 from hnlpu.errors import HnlpuError
+from hnlpu.layout.arrays import place_metal, plan_ground
 from hnlpu.layout.def_files import write_def, write_lef
 from hnlpu.layout.drawing import array_pins
-from hnlpu.layout.floorplan import Floorplan, plan_floorplan
+from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import write_gds
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.masks import MaskFile, write_base, write_weights
 from hnlpu.layout.options import DrawingOptions
 from hnlpu.layout.parasitics import line_nets, write_spef
 from hnlpu.layout.rules import Rules
+from hnlpu.layout.strips import Strips
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
@@ -78,7 +82,7 @@ def draw_masks(
     Parameters
     ----------
     bundle : path
-        A folder that :func:`hnlpu.generate` wrote, of the ``taps`` architecture.
+        A folder that :func:`hnlpu.generate` wrote.
     out : path
         Receives the masks; appears whole or not at all.
     options : LayoutOptions
@@ -93,7 +97,7 @@ def draw_masks(
     Raises
     ------
     HnlpuError
-        Not a bundle, another architecture, unknown or contradicting rules.
+        Not a bundle, unknown or contradicting rules, wires that fit no strip.
     """
     show = progress or Silent()
     bundle = Path(bundle)
@@ -105,10 +109,16 @@ def draw_masks(
                          got=repr(options.match), do="see names.json of the bundle")  # fmt: skip
     with new_folder(Path(out), force=force) as folder:
         drawing = _Drawing(bundle, manifest, rules, options, folder)
-        arrays = []
-        for n, entry in enumerate(matrices):
-            show("layout", n, len(matrices), entry["name"])
-            arrays.append(drawing.array(entry))
+        arrays: list[dict[str, Any]] = []
+        for base in dict.fromkeys(entry["base"] for entry in matrices):
+            own = [entry for entry in matrices if entry["base"] == base]
+            show("layout", len(arrays), len(matrices), f"{base}: floorplan")
+            drawing.start(base, own)
+            for entry in own:
+                show("layout", len(arrays), len(matrices), entry["name"])
+                arrays.append(drawing.array(entry))
+        order = {entry["metal"]: n for n, entry in enumerate(matrices)}
+        arrays.sort(key=lambda array: order[array["metal"]])
         show("layout", len(matrices), len(matrices))
         _copy_rest(bundle, folder / "bundle")
         result = drawing.summary(arrays)
@@ -124,33 +134,46 @@ class _Drawing:
         self._bundle, self._rules, self._options = bundle, rules, options
         self._folder = folder
         self._entries = {base["name"]: base for base in manifest["bases"]}
-        self._bases: dict[str, tuple[Floorplan, list[MaskFile], list[dict[str, Any]]]] = {}
+        self._bases: dict[str, tuple[Ground, list[MaskFile], list[dict[str, Any]]]] = {}
         source = options.rules_file or files("hnlpu.layout") / "data" / "rules.toml"
         (folder / "rules.toml").write_bytes(source.read_bytes())
 
+    def start(self, name: str, matrices: Sequence[Mapping[str, Any]]) -> None:
+        """Plan a base for some matrices, and draw what does not depend on them."""
+        plan = plan_from_dict(self._entries[name]["parameters"])
+        pins = (array_pins(self._metal(entry, plan)) for entry in matrices)
+        ground = plan_ground(plan, self._rules, layers=self._options.layers,
+                             n_tracks=self._options.tracks, matrices=pins)  # fmt: skip
+        folder = self._folder / "base" / name
+        folder.mkdir(parents=True)
+        masks = write_base(ground, folder)
+        self._bases[name] = ground, masks, [self._mask(mask) for mask in masks]
+
+    def _metal(self, entry: Mapping[str, Any], plan: ArrayPlan) -> MetalPlan:
+        files = [self._bundle / file for file in self._entries[entry["base"]]["files"]]
+        return read_metal(self._bundle / entry["metal"], files, plan)
+
     def array(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Draw one matrix; its entry in ``layout.json``."""
-        base = self._entries[entry["base"]]
-        floorplan, base_masks, base_entries = self._base(base)
-        metal = Path(entry["metal"])
-        paths = [self._bundle / file for file in base["files"]]
-        plan = read_metal(self._bundle / metal, paths, floorplan.plan)
-        folder = self._folder / "metal" / metal.relative_to("rtl/metal").with_suffix("")
+        ground, base_masks, base_entries = self._bases[entry["base"]]
+        plan = self._metal(entry, ground.plan)
+        path = Path(entry["metal"]).relative_to("rtl/metal").with_suffix("")
+        folder = self._folder / "metal" / path
         folder.mkdir(parents=True)
-        masks = write_weights(floorplan, plan, folder)
+        masks = write_weights(place_metal(ground, plan, entry["name"]), folder)
         if self._options.also:
-            self._also(floorplan, plan, folder, [*base_masks, *masks], entry["name"])
+            self._also(ground, plan, folder, [*base_masks, *masks], entry["name"])
         return {
             "name": entry["name"],
             "chip": entry["chip"],
             "metal": entry["metal"],
-            "base": base["name"],
+            "base": entry["base"],
             "n_weights": entry["n_weights"],
-            "area_um2": floorplan.area_um2,
+            "area_um2": ground.area_um2,
             "masks": [*base_entries, *map(self._mask, masks)],
         }
 
-    def _also(self, floorplan: Floorplan, plan: MetalPlan, folder: Path,
+    def _also(self, ground: Ground, plan: MetalPlan, folder: Path,
               masks: list[MaskFile], name: str) -> None:  # fmt: skip
         """Other files of an array."""
         n_weights = plan.base.n_rows * plan.base.n_columns
@@ -160,6 +183,15 @@ class _Drawing:
                 raise HnlpuError(f"an array is too large for {kind.upper()}", where=name,
                                  got=f"{n_weights} weights", do=f"at most {_MOST}; the OASIS masks "
                                  "hold any array, --match chooses smaller ones")  # fmt: skip
+        if "gds" in self._options.also:
+            write_gds(folder / "array.gds", {mask.mask: mask.path for mask in masks})
+        others = [kind for kind in self._options.also if kind != "gds"]
+        if not others:
+            return
+        if not isinstance(ground, Floorplan):
+            raise HnlpuError(f"no {others[0].upper()} of a region base", where=name, got=plan.base.arch,
+                             do="leave it out; --also gds and the OASIS masks hold any array")  # fmt: skip
+        floorplan = ground
         if "def" in self._options.also:
             with (self._folder / "base" / floorplan.plan.name / "base.lef").open("w") as file:
                 write_lef(file, floorplan)
@@ -168,22 +200,6 @@ class _Drawing:
         if "spef" in self._options.also:
             with (folder / "lines.spef").open("w") as file:
                 write_spef(file, floorplan.plan.name, line_nets(floorplan, pins))
-        if "gds" in self._options.also:
-            write_gds(folder / "array.gds", {mask.mask: mask.path for mask in masks})
-
-    def _base(
-        self, entry: Mapping[str, Any]
-    ) -> tuple[Floorplan, list[MaskFile], list[dict[str, Any]]]:
-        """Ground, masks and their entries of a base, drawn once."""
-        name = entry["name"]
-        if name not in self._bases:
-            plan = plan_from_dict(entry["parameters"])
-            floorplan = plan_floorplan(plan, self._rules, layers=self._options.layers)
-            folder = self._folder / "base" / name
-            folder.mkdir(parents=True)
-            masks = write_base(floorplan, folder)
-            self._bases[name] = floorplan, masks, [self._mask(mask) for mask in masks]
-        return self._bases[name]
 
     def _mask(self, mask: MaskFile) -> dict[str, Any]:
         return {
@@ -196,23 +212,8 @@ class _Drawing:
 
     def summary(self, arrays: list[dict[str, Any]]) -> dict[str, Any]:
         """What ``layout.json`` holds."""
-        bases = [
-            {
-                "name": name,
-                "parameters": floorplan.plan.as_dict(),
-                "width_um": floorplan.width_nm / 1000,
-                "height_um": floorplan.height_nm / 1000,
-                "bundle_um": floorplan.stations.kinds[0].width_nm / 1000,
-                "row_um": floorplan.row_nm / 1000,
-                "segment_rows": floorplan.segment_rows,
-                "um2_per_weight": floorplan.um2_per_weight,
-                "wires_um2_per_weight": floorplan.wires_um2_per_weight,
-                "silicon_um2_per_weight": floorplan.silicon_um2_per_weight,
-                "tracks": floorplan.plan.tracks,
-                "tracks_available": floorplan.plan.tracks_available,
-            }
-            for name, (floorplan, _, _) in self._bases.items()
-        ]
+        bases = [_base(name, ground) for name, (ground, _, _) in self._bases.items()]
+        grounds = [ground for ground, _, _ in self._bases.values()]
         n_weights = sum(array["n_weights"] for array in arrays)
         names = {mask["file"]: mask for array in arrays for mask in array["masks"]}
         n_bytes = sum((self._folder / file).stat().st_size for file in names)
@@ -225,16 +226,45 @@ class _Drawing:
             "totals": {
                 "arrays": len(arrays),
                 "weights": n_weights,
-                "vias": sum(mask["n_weights"] for mask in names.values()),
+                "shapes": sum(mask["n_weights"] for mask in names.values()),
                 "area_mm2": area * 1e-6,
                 "um2_per_weight": area / n_weights,
                 "bytes": n_bytes,
                 "bytes_per_weight": n_bytes / n_weights,
-                "exposures": {m: self._rules.exposures(m) for m in self._rules.masks},
+                "exposures": {
+                    m: max(ground.exposures(m) for ground in grounds) for m in self._rules.masks
+                },
+                "weight_masks": [
+                    m for m in self._rules.masks if any(m in g.weight_masks for g in grounds)
+                ],
             },
             "bases": bases,
             "arrays": arrays,
         }
+
+
+def _base(name: str, ground: Ground) -> dict[str, Any]:
+    """A base in ``layout.json``."""
+    assert isinstance(ground, (Floorplan, Strips))
+    own: dict[str, Any]
+    if isinstance(ground, Floorplan):
+        own = {"bundle_um": ground.stations.kinds[0].width_nm / 1000, "m9_tracks": 0}
+    else:
+        own = {"bundle_um": ground.strip_nm / 1000 / ground.plan.n_bundles,
+               "m9_tracks": ground.n_tracks}  # fmt: skip
+    return {
+        "name": name,
+        "parameters": ground.plan.as_dict(),
+        "width_um": ground.width_nm / 1000,
+        "height_um": ground.height_nm / 1000,
+        "row_um": ground.row_nm / 1000,
+        "segment_rows": ground.segment_rows,
+        "um2_per_weight": ground.um2_per_weight,
+        "wires_um2_per_weight": ground.wires_um2_per_weight,
+        "silicon_um2_per_weight": ground.silicon_um2_per_weight,
+        "tracks": ground.plan.tracks,
+        "tracks_available": ground.plan.tracks_available,
+    } | own
 
 
 def _copy_rest(bundle: Path, folder: Path) -> None:

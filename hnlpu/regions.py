@@ -338,6 +338,12 @@ class RegionPlan(ArrayPlan):
 
     # Wiring.
 
+    def default_ties(self) -> npt.NDArray[np.int64]:
+        """Tie of every pin that is on no line and no output, (n_pins,): what its bits count nothing on."""
+        stubs = np.tile(np.where(self.port_polarity() == 1, LOW, HIGH), self.phases)
+        rest = np.full(self.n_pins - self.n_stubs, LOW)
+        return np.concatenate([stubs, rest])
+
     def wire(self, matrix: AlignedMatrix) -> Pins:
         self.check_shape(matrix)
         weights = matrix.integers()
@@ -368,7 +374,8 @@ class RegionPlan(ArrayPlan):
         matched = match_priced(demands, rows)
 
         polarity = self.port_polarity()
-        stubs = np.tile(np.where(polarity == 1, LOW, HIGH), (rows, self.phases, 1))
+        ties = self.default_ties()
+        stubs = np.tile(ties[: self.n_stubs].reshape(self.phases, -1), (rows, 1, 1))
         for region, (demand, bundles) in enumerate(found):
             wanted = demand.wanted
             line, i = np.nonzero(wanted)
@@ -377,7 +384,7 @@ class RegionPlan(ArrayPlan):
             bundle = bundles[line, i]
             sign = np.sign(lanes[row, phase, bundle]) * polarity[port]
             stubs[row, phase, port] = LINES + bundle * self.lines.n_lines + (sign < 0)
-        region_pins = np.full((rows, self.n_region_pins), LOW, dtype=np.int64)
+        region_pins = np.tile(ties[self.n_stubs :][: self.n_region_pins], (rows, 1))
         for (demand, outputs, pins), index in zip(
             division.outputs, matched[len(found) :], strict=True
         ):

@@ -13,11 +13,10 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.bundle import read_manifest
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.masks import load_masks
+from hnlpu.layout.arrays import place_weights, plan_ground
 from hnlpu.layout.drawing import array_pins
-from hnlpu.layout.floorplan import plan_floorplan
-from hnlpu.layout.masks import WEIGHT_MASKS
 from hnlpu.layout.options import DrawingOptions
-from hnlpu.layout.respin import compare_pins, write_eco
+from hnlpu.layout.respin import compare_weights, write_eco
 from hnlpu.layout.rules import Rules
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
@@ -52,17 +51,17 @@ def respin(
     Parameters
     ----------
     old, new : path
-        Bundles of the ``taps`` architecture.
+        Folders that :func:`hnlpu.generate` wrote.
     options : RespinOptions
     eco : text file, optional
-        Receives a Tcl script with every via that goes and comes.
+        Receives a Tcl script with every shape that goes and comes.
 
     Returns
     -------
     dict
-        ``rows``: each matrix with its changed weights' vias; ``masks``: of every mask the shapes removed and
+        ``rows``: each matrix with its changed weights' shapes; ``masks``: of every mask the shapes removed and
         added, its exposures, and whether it must be made anew; ``chips``: how many chips have a change;
-        ``remade``, ``kept``: masks; ``tiles``: crossings of a bundle and a row, and how many are untouched;
+        ``remade``, ``kept``: masks; ``tiles``: pieces of rows, and how many are untouched;
         ``photomasks``: exposures of the masks made anew, on all chips with a change; ``all_photomasks``: of all
         that hold weights; ``usd``: their price, low, mid and high; ``paper_usd``: of the paper's ten on as many
         chips.
@@ -70,7 +69,7 @@ def respin(
     Raises
     ------
     HnlpuError
-        Not bundles, or of another architecture.
+        Not bundles, or wires that fit no strip.
     """
     show = progress or Silent()
     rules = options.load()
@@ -80,13 +79,14 @@ def respin(
     rows = []
     for n, name in enumerate(names):
         show("respin", n, len(names), name[1])
-        rows.append(_compare(name, sides, rules, options.layers, eco))
+        rows.append(_compare(name, sides, rules, options, eco))
     show("respin", len(names), len(names))
     chips = sorted({row["chip"] for row in rows if row["change"] != "none"}, key=str)
     masks = [_mask(mask, rows, rules) for mask in rules.masks]
+    weight_masks = {mask for row in rows for mask in row["exposures"]}
     remade = [mask["mask"] for mask in masks if mask["remade"]]
     exposures = sum(mask["exposures"] for mask in masks if mask["remade"]) * len(chips)
-    everything = sum(mask["exposures"] for mask in masks if mask["mask"] in WEIGHT_MASKS)
+    everything = sum(mask["exposures"] for mask in masks if mask["mask"] in weight_masks)
     return {
         "rows": rows,
         "masks": masks,
@@ -127,7 +127,11 @@ class _Side:
 
 
 def _compare(
-    name: tuple[str, str], sides: list[_Side], rules: Rules, layers: str, eco: TextIO | None
+    name: tuple[str, str],
+    sides: list[_Side],
+    rules: Rules,
+    options: RespinOptions,
+    eco: TextIO | None,
 ) -> dict[str, Any]:
     entries = [side.entries.get(name) for side in sides]
     row: dict[str, Any] = {"name": name[1], "chip": name[0]}
@@ -142,17 +146,20 @@ def _compare(
             row | {"change": "another base", "weights": new["n_weights"]} | _whole(new["n_weights"])
         )
     plans = [side.metal(entry) for side, entry in zip(sides, (old, new), strict=True)]
-    floorplan = plan_floorplan(plans[0].base, rules, layers=layers)
-    change = compare_pins(floorplan, *map(array_pins, plans))
+    pins = [array_pins(plan) for plan in plans]
+    ground = plan_ground(plans[0].base, rules, layers=options.layers, n_tracks=options.tracks,
+                         matrices=pins)  # fmt: skip
+    change = compare_weights(*(place_weights(ground, own, name[1]) for own in pins))
     if eco is not None:
         write_eco(eco, name[1], change)
     return row | {
-        "change": "vias" if change.n_changed_pins else "none",
+        "change": "weights" if change.n_changed_pins else "none",
         "weights": new["n_weights"],
         "pins": change.n_pins,
         "changed_pins": change.n_changed_pins,
-        "removed": {mask: len(places) for mask, places in change.removed.items()},
-        "added": {mask: len(places) for mask, places in change.added.items()},
+        "removed": {mask: len(boxes) for mask, boxes in change.removed.items()},
+        "added": {mask: len(boxes) for mask, boxes in change.added.items()},
+        "exposures": {mask: ground.exposures(mask) for mask in ground.weight_masks},
         "tiles": change.n_tiles,
         "changed_tiles": change.n_changed_tiles,
     }
@@ -165,6 +172,7 @@ def _whole(n_weights: int) -> dict[str, Any]:
         "changed_pins": n_weights,
         "removed": {},
         "added": {},
+        "exposures": {},
         "tiles": n_weights,
         "changed_tiles": n_weights,
     }
@@ -178,7 +186,7 @@ def _mask(mask: str, rows: list[dict[str, Any]], rules: Rules) -> dict[str, Any]
         "mask": mask,
         "removed": removed,
         "added": added,
-        "exposures": rules.exposures(mask),
+        "exposures": max([rules.exposures(mask), *(row["exposures"].get(mask, 0) for row in rows)]),
         "remade": whole or removed + added > 0,
     }
 

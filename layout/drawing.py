@@ -21,6 +21,7 @@ import numpy.typing as npt
 from hnlpu.base import HIGH, LOW, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.rules import Rules
 from hnlpu.layout.stations import Kind
@@ -230,7 +231,7 @@ def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
             yield from _track(floorplan, track_y(floorplan, bottom, track), pieces, 1, 0)
 
 
-def bridge_ends(floorplan: Floorplan, landing: Landing) -> tuple[int, int]:
+def bridge_ends(floorplan: Ground, landing: Landing) -> tuple[int, int]:
     """Both ends of the M9 between a track of M10 and its landing on M8."""
     vias = floorplan.rules.vias
     reach8 = vias["VIA8"].size_nm // 2 + vias["VIA8"].upper_end_nm

@@ -31,15 +31,27 @@ class Violation:
     box: tuple[int, int, int, int]
 
 
-def check_rules(rules: Rules, masks: "Mapping[str, db.Region]") -> list[Violation]:
-    """Every violation in these masks (as :func:`hnlpu.layout.geometry.mask_regions` gives them)."""
+def check_rules(
+    rules: Rules, masks: "Mapping[str, db.Region]", *, cut_exposures: int = 1
+) -> list[Violation]:
+    """Every violation in some masks.
+
+    Parameters
+    ----------
+    rules : Rules
+    masks : mapping of str to Region
+        As :func:`hnlpu.layout.geometry.mask_regions` gives them.
+    cut_exposures : int
+        Exposures that the cuts of neighbouring tracks take in turn; each must keep the rules by itself.
+    """
     metals = metal_regions(rules, masks)
     found: list[Violation] = []
     for layer in METALS:
         found += _check_metal(rules, layer, metals[layer])
         cuts = masks.get(f"{layer}C")
         if cuts:
-            found += _check_cuts(rules, layer, cuts)
+            for own in _exposures(rules, layer, cuts, cut_exposures):
+                found += _check_cuts(rules, layer, own)
     for via in VIAS:
         if masks.get(via):
             found += _check_via(rules, via, masks[via], metals)
@@ -69,6 +81,20 @@ def _check_metal(rules: Rules, layer: str, metal: "db.Region") -> Iterator[Viola
         yield from _violations("end space", layer, db.EdgePairs(ends))
     least = round(rule.min_area_um2 * 1e6)
     yield from _violations("area", layer, metal.with_area(0, least, False))
+
+
+def _exposures(rules: Rules, layer: str, cuts: "db.Region", n: int) -> "Iterator[db.Region]":
+    """Cuts by the exposure that their track is on."""
+    db = klayout_db()
+    if n == 1:
+        yield cuts
+        return
+    upright, pitch = rules.metals[layer].direction == "vertical", rules.metals[layer].pitch_nm
+    parts = [db.Region() for _ in range(n)]
+    for cut in cuts.each():
+        middle = cut.bbox().center()
+        parts[(middle.x if upright else middle.y) // pitch % n].insert(cut)
+    yield from parts
 
 
 def _check_cuts(rules: Rules, layer: str, cuts: "db.Region") -> Iterator[Violation]:

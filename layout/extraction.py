@@ -19,13 +19,13 @@ from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import klayout_db, metal_regions
 from hnlpu.layout.ports import line_ports, pin_ports, strap_ports, supply
-from hnlpu.layout.rules import METALS, VIAS
+from hnlpu.layout.rules import METALS, VIAS, Rules
 from hnlpu.layout.windows import Window
 
 if TYPE_CHECKING:
     from klayout import db
 
-__all__ = ["extract"]
+__all__ = ["Nets", "extract"]
 
 
 def extract(
@@ -42,7 +42,7 @@ def extract(
     window : Window, optional
         Follow the ports in here alone; pins elsewhere are not told. It must hold whole segments.
     """
-    nets = _Nets(floorplan, masks)
+    nets = Nets(floorplan.rules, masks)
     faults: list[Fault] = []
     supplies: dict[int, int] = {}
     for station, x, y in strap_ports(floorplan):
@@ -96,12 +96,12 @@ def extract(
     return Reading(pins, faults, len(faults))
 
 
-class _Nets:
+class Nets:
     """Nets by the places of their ports."""
 
-    def __init__(self, floorplan: Floorplan, masks: "Mapping[str, db.Region]") -> None:
+    def __init__(self, rules: Rules, masks: "Mapping[str, db.Region]") -> None:
         db = klayout_db()
-        metals = metal_regions(floorplan.rules, masks)
+        metals = metal_regions(rules, masks)
         layout = db.Layout()
         layout.dbu = 0.001
         top = layout.create_cell("TOP")

@@ -18,7 +18,6 @@ from hnlpu.layout.drawing import base_shapes, expand_all
 from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.hierarchy import Boxes
-from hnlpu.layout.masks import WEIGHT_MASKS, mask_files
 from hnlpu.layout.stations import NO_PIN
 
 __all__ = ["compare_boxes", "read_base", "read_masks", "read_vias"]
@@ -38,8 +37,8 @@ def read_base(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> tuple[list
     """
     faults: list[Fault] = []
     n_faults = 0
-    for mask in mask_files(floorplan.rules):
-        if mask in WEIGHT_MASKS:
+    for mask in floorplan.masks:
+        if mask in floorplan.weight_masks:
             continue
         missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
         faults += _faults(mask, "missing", missing) + _faults(mask, "not of the base", extra)
@@ -65,7 +64,7 @@ def read_masks(
     faults, n_faults = base or read_base(floorplan, boxes)
     faults = list(faults)
     vias: dict[str, npt.NDArray[np.int64]] = {}
-    for mask in WEIGHT_MASKS:
+    for mask in floorplan.weight_masks:
         missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
         size = floorplan.rules.vias[mask].size_nm
         square = (extra[:, 2:] - extra[:, :2] == size).all(axis=1)

@@ -1,7 +1,7 @@
 """Respin: what new weights change on the masks of an array.
 
-Base and lines stay; a weight that changes loses its via and gets another, on the same mask or on the other one.
-Only masks with a change are made anew.
+The base stays; a weight that changes loses its shapes and gets others, on the same masks or on others. Only masks
+with a change are made anew.
 
 Contract (checked by ``tests/layout/test_respin.py``): the changes counted are those between the drawn masks,
 box by box.
@@ -13,12 +13,16 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.base import Pins
-from hnlpu.layout.drawing import weight_vias
+from hnlpu.layout.arrays import Weights
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.masks import WEIGHT_MASKS
+from hnlpu.layout.hierarchy import Boxes
+from hnlpu.layout.reading import compare_boxes
+from hnlpu.layout.strips import Strips
 
-__all__ = ["ArrayChange", "compare_pins", "write_eco"]
+__all__ = ["ArrayChange", "compare_weights", "write_eco"]
+
+#: Pins compared at a time.
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,64 +33,77 @@ class ArrayChange:
     ----------
     n_pins, n_changed_pins : int
         Pins of all rows, row exponents among them.
-    removed, added : dict of str to int64 array (n, 2)
-        Centres of vias by mask that only the old, or only the new masks have; nm.
+    removed, added : dict of str to Boxes
+        Shapes by mask that only the old, or only the new masks have; nm.
     n_tiles, n_changed_tiles : int
-        Crossings of a station and a row, and those with a change.
+        Pieces of rows, and those with a change: crossings with a station, or with the stretch between two
+        columns of landings.
     """
 
     n_pins: int
     n_changed_pins: int
-    removed: dict[str, npt.NDArray[np.int64]]
-    added: dict[str, npt.NDArray[np.int64]]
+    removed: dict[str, Boxes]
+    added: dict[str, Boxes]
     n_tiles: int
     n_changed_tiles: int
 
     @property
     def changed_masks(self) -> tuple[str, ...]:
         """Masks that must be made anew."""
-        return tuple(m for m in WEIGHT_MASKS if len(self.removed[m]) + len(self.added[m]))
+        return tuple(m for m in self.removed if len(self.removed[m]) + len(self.added[m]))
 
 
-def compare_pins(floorplan: Floorplan, old: Pins, new: Pins) -> ArrayChange:
-    """What it takes to get from ``old`` to ``new`` pins, (n_rows, pins and row exponent bits) each."""
-    changed = old != new
-    removed: dict[str, list[npt.NDArray[np.int64]]] = {mask: [] for mask in WEIGHT_MASKS}
-    added: dict[str, list[npt.NDArray[np.int64]]] = {mask: [] for mask in WEIGHT_MASKS}
-    for row in np.flatnonzero(changed.any(axis=1)).tolist():
-        own = slice(row, row + 1)
-        before, after = (weight_vias(floorplan, pins[own], row) for pins in (old, new))
-        for mask in WEIGHT_MASKS:
-            was, will = (side[mask][:, 0] << 32 | side[mask][:, 1] for side in (before, after))
-            removed[mask].append(np.setdiff1d(was, will))
-            added[mask].append(np.setdiff1d(will, was))
-    stations = floorplan.stations
-    safe = np.where(stations.pins >= 0, stations.pins, 0)
-    tiles = (changed[:, safe] & (stations.pins >= 0)).any(axis=2)
+def compare_weights(old: Weights, new: Weights) -> ArrayChange:
+    """What it takes to get from ``old`` to ``new`` weights on the same ground."""
+    ground = old.ground
+    changed = old.pins != new.pins
+    none = np.zeros((0, 4), dtype=np.int64)
+    parts: dict[str, tuple[list[Boxes], list[Boxes]]] = {
+        mask: ([none], [none]) for mask in ground.weight_masks
+    }
+    step = max(1, _CHUNK // ground.n_row_pins)
+    for first in range(0, ground.plan.n_rows, step):
+        rows = slice(first, min(first + step, ground.plan.n_rows))
+        if not changed[rows].any():
+            continue
+        before, after = old.boxes(rows), new.boxes(rows)
+        for mask, (lost, won) in parts.items():
+            gone, come = compare_boxes(before[mask], after[mask])
+            lost.append(gone)
+            won.append(come)
+    removed = {mask: np.concatenate(lost) for mask, (lost, _) in parts.items()}
+    added = {mask: np.concatenate(won) for mask, (_, won) in parts.items()}
+    touched = np.concatenate([*removed.values(), *added.values()])
+    tiles = _tiles(ground, touched)
     return ArrayChange(
-        n_pins=changed.size,
-        n_changed_pins=int(changed.sum()),
-        removed={mask: _places(keys) for mask, keys in removed.items()},
-        added={mask: _places(keys) for mask, keys in added.items()},
-        n_tiles=tiles.size,
-        n_changed_tiles=int(tiles.sum()),
+        changed.size, int(changed.sum()), removed, added, tiles.size, int(tiles.sum())
     )
 
 
-def _places(keys: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    every = np.concatenate([np.zeros(0, dtype=np.int64), *keys])
-    return np.stack([every >> 32, every & 0xFFFFFFFF], axis=1)
+def _tiles(ground: object, boxes: Boxes) -> npt.NDArray[np.bool_]:
+    """Which tiles shapes lie in, (n_rows, pieces of a row)."""
+    assert isinstance(ground, (Floorplan, Strips))
+    edges = ground.stations.x_nm if isinstance(ground, Floorplan) else ground.stretches_nm
+    bottoms = ground.row_y_nm(np.arange(ground.plan.n_rows))
+    x, y = ((boxes[:, i] + boxes[:, i + 2]) // 2 for i in (0, 1))
+    tiles = np.zeros((len(bottoms), len(edges)), dtype=bool)
+    row, piece = (np.searchsorted(e, at, side="right") - 1 for e, at in ((bottoms, y), (edges, x)))
+    tiles[row, piece] = True
+    return tiles
 
 
 def write_eco(file: TextIO, name: str, change: ArrayChange) -> None:
-    """The change as Tcl: a call for each via, of two procedures that the reader's tool defines.
+    """The change as Tcl: a call for each shape, of procedures that the reader's tool defines.
 
-    ``hn_remove_via ARRAY LAYER X Y`` and ``hn_add_via ARRAY LAYER X Y``, centres in um from the array's lower
-    left corner. Vias are removed before any is added: no two ever touch.
+    ``hn_remove_via ARRAY MASK X Y`` and ``hn_add_via ARRAY MASK X Y``, centres in um from the array's lower left
+    corner; for wires and cuts ``hn_remove_box ARRAY MASK X0 Y0 X1 Y1`` and ``hn_add_box``. Shapes are removed before
+    any is added: no two ever touch.
     """
-    for proc, places in (("hn_remove_via", change.removed), ("hn_add_via", change.added)):
-        for mask in WEIGHT_MASKS:
+    for verb, places in (("remove", change.removed), ("add", change.added)):
+        for mask, boxes in places.items():
+            via = mask.startswith("VIA")
+            at = (boxes[:, :2] + boxes[:, 2:]) // 2 if via else boxes
+            call = f"hn_{verb}_{'via' if via else 'box'} {{{name}}} {mask}"
             file.writelines(
-                f"{proc} {{{name}}} {mask} {x / 1000:.3f} {y / 1000:.3f}\n"
-                for x, y in places[mask].tolist()
+                f"{call} {' '.join(f'{c / 1000:.3f}' for c in place)}\n" for place in at.tolist()
             )

@@ -26,8 +26,19 @@ def route_rows(
     return repair(route(floorplan, nets_of(floorplan, pins), n_tracks), borrow=borrow)
 
 
-def lowest_strips(floorplan: RegionFloorplan, pins: Pins, most: int = 400) -> Routing:
+def lowest_strips(
+    floorplan: RegionFloorplan, pins: Pins, most: int = 400, *, least: int = 0, borrow: bool = True
+) -> Routing:
     """Route all rows in strips as low as can be.
+
+    Parameters
+    ----------
+    floorplan : RegionFloorplan
+    pins : (n_rows, n_pins)
+    most, least : int
+        Tracks that strips have at most and at least.
+    borrow : bool
+        Rows may take tracks of their neighbours.
 
     Raises
     ------
@@ -40,14 +51,14 @@ def lowest_strips(floorplan: RegionFloorplan, pins: Pins, most: int = 400) -> Ro
     def over(n_tracks: int) -> int:
         return len(route_rows(floorplan, pins[some], n_tracks, borrow=False).overflow)
 
-    low, high = 0, min(most, int(density.max()) + 4)
+    low, high = max(0, least - 1), max(least, min(most, int(density.max()) + 4))
     while high < most and over(high):
         low, high = high, min(most, high * 5 // 4)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if over(middle) else (low, middle)
     while True:
-        routing = route_rows(floorplan, pins, high)
+        routing = route_rows(floorplan, pins, high, borrow=borrow)
         if not len(routing.overflow):
             return routing
         if high >= most:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hnlpu.layout.floorplan import Floorplan, Turn
+from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.ground import Ground, Turn
 from hnlpu.layout.stations import Kind
 
 __all__ = [
@@ -46,7 +47,7 @@ def landings(kind: Kind, k: int) -> Iterator[Landing]:
         yield Landing(x, int(m8[nearest]), i % k)
 
 
-def turns(floorplan: Floorplan) -> Iterator[tuple[Turn, int]]:
+def turns(floorplan: Ground) -> Iterator[tuple[Turn, int]]:
     """Every turn and its lower edge, the source first."""
     yield floorplan.source, 0
     for segment in range(1, floorplan.n_segments):
@@ -55,13 +56,11 @@ def turns(floorplan: Floorplan) -> Iterator[tuple[Turn, int]]:
         yield floorplan.turn, top - floorplan.turn.n_tracks * floorplan.pitch_nm
 
 
-def track_y(floorplan: Floorplan, bottom: int, track: int) -> int:
+def track_y(floorplan: Ground, bottom: int, track: int) -> int:
     return bottom + track * floorplan.pitch_nm + floorplan.pitch_nm // 2
 
 
-def bridges(
-    floorplan: Floorplan, kind: Kind, turn: Turn
-) -> Iterator[tuple[tuple[int, ...], Landing]]:
+def bridges(floorplan: Ground, kind: Kind, turn: Turn) -> Iterator[tuple[tuple[int, ...], Landing]]:
     """Where tracks of M10 go down in a turn: lines in and out, straps once."""
     for landing in landings(kind, len(turn.m10_out)):
         if landing.x in kind.straps or not turn.m10_in:
@@ -94,7 +93,7 @@ class Meeting:
     y_out: int
 
 
-def meetings(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[Meeting]:
+def meetings(floorplan: Ground, kind: Kind, layer: str, x: int) -> list[Meeting]:
     """Where the line at ``x`` of a station meets the base, from the source up."""
     if layer == "M8":
         # Lines of M8 beside each other take tracks in turn, as those of M10 do.
@@ -115,7 +114,7 @@ def meetings(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[Meeti
     return found
 
 
-def line_ends(floorplan: Floorplan, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
+def line_ends(floorplan: Ground, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
     """Lower and upper end of the line at ``x`` of a station, in every segment; nm."""
     via = floorplan.rules.vias["VIA7" if layer == "M8" else "VIA9"]
     reach = via.size_nm // 2 + via.upper_end_nm

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.stations import NO_PIN
 from hnlpu.layout.turns import turns
@@ -75,21 +76,25 @@ def touching(boxes: Boxes, window: Window) -> Boxes:
     return found
 
 
-def segment_windows(floorplan: Floorplan, n: int, seed: int = 0) -> list[Window]:
-    """Pieces of four stations over a whole segment, chosen at random: lines from port to port."""
+def segment_windows(ground: Ground, n: int, seed: int = 0) -> list[Window]:
+    """Pieces over a whole segment, chosen at random: lines from port to port.
+
+    Of a tap crossbar four stations; of a region base, whose wires run along the whole row, all of it.
+    """
     rng = np.random.default_rng(seed)
-    stations = floorplan.stations
-    edges = np.append(stations.x_nm, stations.width_nm)
-    bottoms = [bottom for _, bottom in turns(floorplan)]
+    edges = np.array([0, ground.width_nm])
+    if isinstance(ground, Floorplan):
+        edges = np.append(ground.stations.x_nm, ground.stations.width_nm)
+    bottoms = [bottom for _, bottom in turns(ground)]
     windows = []
     for _ in range(n):
-        station = int(rng.integers(len(stations.x_nm)))
-        segment = int(rng.integers(floorplan.n_segments))
-        first, n_rows = floorplan.segment(segment)
-        top = int(floorplan.row_y_nm(np.array(first + n_rows - 1))) + floorplan.row_nm
-        last = min(station + 4, len(stations.x_nm))
-        windows.append(Window(int(edges[station]), bottoms[segment], int(edges[last]), top))
-    return windows
+        piece = int(rng.integers(len(edges) - 1))
+        segment = int(rng.integers(ground.n_segments))
+        first, n_rows = ground.segment(segment)
+        top = int(ground.row_y_nm(np.array(first + n_rows - 1))) + ground.row_nm
+        last = min(piece + 4, len(edges) - 1)
+        windows.append(Window(int(edges[piece]), bottoms[segment], int(edges[last]), top))
+    return windows if isinstance(ground, Floorplan) else windows[:1]
 
 
 def every_via(floorplan: Floorplan, window: Window) -> dict[str, npt.NDArray[np.int64]]:

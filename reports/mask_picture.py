@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import read_mask
 from hnlpu.layout.windows import Window, touching
@@ -24,10 +25,12 @@ _STYLE = {
     "M8": ("#3a6fb0", 0.55),
     "M9": ("#c9a227", 0.45),
     "M10": ("#b04a5a", 0.45),
+    "M11": ("#4f8a5b", 0.45),
     "VIA8": ("#0b2545", 1.0),
     "VIA9": ("#5a0f1c", 1.0),
+    "VIA10": ("#1d4427", 1.0),
 }
-_NAMES = {
+_TAPS = {
     "M7": "M7: ports",
     "VIA7": "VIA7",
     "M8": "M8: lines, pads",
@@ -35,6 +38,17 @@ _NAMES = {
     "M10": "M10: lines, strap",
     "VIA8": "VIA8: weights, pads",
     "VIA9": "VIA9: weights",
+}
+_REGIONS = {
+    "M7": "M7: ports",
+    "VIA7": "VIA7",
+    "M8": "M8: stubs",
+    "M9": "M9: jogs, rails",
+    "M10": "M10: lines, landings",
+    "M11": "M11: overflow",
+    "VIA8": "VIA8",
+    "VIA9": "VIA9",
+    "VIA10": "VIA10",
 }
 _MAP = 200  # fields of a density map along its longer side
 
@@ -56,24 +70,27 @@ def draw_pictures(layout: Path, kind: str = "png") -> list[Path]:
         if array["base"] in seen:
             continue
         seen.add(array["base"])
-        floorplan = files.floorplan(array["base"])
+        ground = files.ground(array["base"])
         paths = files.paths(array)
         masks = {mask: read_mask(path, mask) for mask, path in paths.items()}
         path = layout / f"{array['base']}.{kind}"
-        figure = _picture(array["name"], floorplan, masks)
+        figure = _picture(array["name"], ground, masks)
         figure.savefig(path, dpi=130, metadata={"Date" if kind == "svg" else "Software": None})
         written.append(path)
     return written
 
 
-def _corner(floorplan: Floorplan) -> Window:
-    """Two stations and a half of a bundle, the source and some rows."""
-    width = floorplan.stations.kinds[floorplan.stations.kind[0]].width_nm
-    right = min(floorplan.width_nm, int(2.2 * width))
-    rows = max(3, int(right * 0.62 / floorplan.row_nm) + 1)
-    last = min(rows, floorplan.plan.n_rows) - 1
-    top = int(floorplan.row_y_nm(np.array(last))) + floorplan.row_nm
-    return Window(0, 0, right, min(top, floorplan.height_nm))
+def _corner(ground: Ground) -> Window:
+    """The source, some rows, and as much of them as shows single vias."""
+    right = 9000
+    if isinstance(ground, Floorplan):
+        kinds, kind = ground.stations.kinds, ground.stations.kind
+        right = int(2.2 * kinds[kind[0]].width_nm)
+    right = min(ground.width_nm, right)
+    rows = max(2, int(right * 0.62 / ground.row_nm) + 1)
+    last = min(rows, ground.plan.n_rows) - 1
+    top = int(ground.row_y_nm(np.array(last))) + ground.row_nm
+    return Window(0, 0, right, min(top, ground.height_nm))
 
 
 def metal_boxes(boxes: Boxes, cuts: Boxes, *, vertical: bool) -> Boxes:
@@ -101,11 +118,13 @@ def _piece(box: Sequence[int], along: int, low: int, high: int) -> tuple[int, ..
     return tuple(piece)
 
 
-def _picture(name: str, floorplan: Floorplan, masks: dict[str, Boxes]) -> Figure:
-    window = _corner(floorplan)
+def _picture(name: str, ground: Ground, masks: dict[str, Boxes]) -> Figure:
+    window = _corner(ground)
+    names = _TAPS if isinstance(ground, Floorplan) else _REGIONS
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     axes = figure.subplots(1, 2, width_ratios=[2.2, 1])
-    for mask, (colour, alpha) in _STYLE.items():
+    for mask in names:
+        colour, alpha = _STYLE[mask]
         own = touching(masks[mask], window)
         cuts = masks.get(f"{mask}C")
         if cuts is not None:
@@ -113,12 +132,14 @@ def _picture(name: str, floorplan: Floorplan, masks: dict[str, Boxes]) -> Figure
         _boxes(axes[0], own / 1000, colour, alpha)
     axes[0].set(xlim=(window.x0 / 1000, window.x1 / 1000), ylim=(window.y0 / 1000, window.y1 / 1000),
                 xlabel="um", ylabel="um", aspect="equal", title=f"{name}: corner with the source")  # fmt: skip
-    axes[0].legend(handles=[Patch(color=c, alpha=a, label=_NAMES[m]) for m, (c, a) in _STYLE.items()],
-                   loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=7, frameon=False, fontsize=8)  # fmt: skip
+    handles = [Patch(color=_STYLE[m][0], alpha=_STYLE[m][1], label=names[m]) for m in names]
+    axes[0].legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.08),
+                   ncols=(len(names) + 1) // 2, frameon=False, fontsize=8)  # fmt: skip
     vias = np.concatenate([masks["VIA8"], masks["VIA9"]])
-    grid = density(vias, floorplan)
-    extent = (0, floorplan.stations.width_nm / 1000, 0, floorplan.height_nm / 1000)
-    image = axes[1].imshow(grid, origin="lower", extent=extent, cmap="viridis", aspect="auto")
+    extent = (0, ground.width_nm / 1000, 0, ground.height_nm / 1000)
+    image = axes[1].imshow(
+        density(vias, ground), origin="lower", extent=extent, cmap="viridis", aspect="auto"
+    )
     axes[1].set(xlabel="um", title="share of area under VIA8 and VIA9")
     figure.colorbar(image, ax=axes[1], shrink=0.8)
     return figure
@@ -131,9 +152,9 @@ def _boxes(axes: object, boxes: npt.NDArray[np.float64], colour: str, alpha: flo
     )
 
 
-def density(boxes: Boxes, floorplan: Floorplan) -> npt.NDArray[np.float64]:
+def density(boxes: Boxes, ground: Ground) -> npt.NDArray[np.float64]:
     """Share of the area of each field of a map that small boxes cover, (fields high, fields wide)."""
-    width, height = floorplan.stations.width_nm, floorplan.height_nm
+    width, height = ground.width_nm, ground.height_nm
     step = max(width, height) / min(_MAP, max(2, int(max(width, height) / 2000)))
     nx, ny = max(1, round(width / step)), max(1, round(height / step))
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2

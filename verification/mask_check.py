@@ -1,7 +1,7 @@
 """Mask check: design rules, and what the metal joins, of a drawn layout.
 
-Rules are checked on every distinct tile of a base with a via wherever a weight may put one, which proves
-them for any weights, and on samples of every array as drawn. Metal is followed from port to port by
+Of a tap crossbar rules are checked on every distinct tile of the base with a via wherever a weight may put one,
+which proves them for any weights; of every array they are checked as drawn. Metal is followed from port to port by
 klayout's netlist extraction: in small arrays everywhere, in large ones in samples.
 
 Contract (checked by ``tests/verification/test_mask_readback.py``): an intact layout has no violation; each kind of
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from hnlpu.layout.arrays import follow_array, read_array
 from hnlpu.layout.drawing import base_shapes
 from hnlpu.layout.drc import check_rules
-from hnlpu.layout.extraction import extract
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.geometry import klayout_db, mask_boxes, mask_regions
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.masks import read_mask
-from hnlpu.layout.reading import read_masks
 from hnlpu.layout.windows import every_via, segment_windows, tile_windows, touching
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.mask_readback import LayoutFiles
@@ -62,11 +62,11 @@ def check_layout(
     arrays = list(files.arrays.values())
     for n, array in enumerate(arrays):
         show("check", n, len(arrays), array["name"])
-        floorplan = files.floorplan(array["base"])
-        if array["base"] not in checked:
+        ground = files.ground(array["base"])
+        if array["base"] not in checked and isinstance(ground, Floorplan):
             checked.add(array["base"])
-            found += _any_weights(array["base"], floorplan)
-        found += _array(files, array, floorplan, whole)
+            found += _any_weights(array["base"], ground)
+        found += _array(files, array, ground, whole)
     show("check", len(arrays), len(arrays))
     return found
 
@@ -90,23 +90,24 @@ def _any_weights(name: str, floorplan: Floorplan) -> list[dict[str, Any]]:
 
 
 def _array(
-    files: LayoutFiles, array: Mapping[str, Any], floorplan: Floorplan, whole: bool
+    files: LayoutFiles, array: Mapping[str, Any], ground: Ground, whole: bool
 ) -> list[dict[str, Any]]:
     name = array["name"]
     masks = {mask: read_mask(path, mask) for mask, path in files.paths(array).items()}
-    small = whole or floorplan.plan.n_rows * floorplan.n_row_pins <= _WHOLE
-    windows = [None] if small else segment_windows(floorplan, _SAMPLES)
+    small = whole or ground.plan.n_rows * ground.n_row_pins <= _WHOLE
+    windows = [None] if small else segment_windows(ground, _SAMPLES)
     found = []
-    expected = read_masks(floorplan, masks.__getitem__).pins
+    expected = read_array(ground, masks.__getitem__).pins
     for window in windows:
         own = masks
         if window is not None:
             own = {mask: touching(boxes, window) for mask, boxes in masks.items()}
         regions = mask_regions(own)
         found += [
-            _entry(name, v.rule, v.layer, v.box) for v in check_rules(floorplan.rules, regions)
+            _entry(name, v.rule, v.layer, v.box)
+            for v in check_rules(ground.rules, regions, cut_exposures=ground.cut_exposures)
         ]
-        extraction = extract(floorplan, regions, window)
+        extraction = follow_array(ground, regions, window)
         found += [_entry(name, f.what, f.where, (f.x, f.y, f.x, f.y)) for f in extraction.faults]
         followed = extraction.pins >= 0
         for row, pin in np.argwhere(followed & (extraction.pins != expected)).tolist():

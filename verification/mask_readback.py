@@ -20,11 +20,11 @@ from hnlpu.architecture import plan_from_dict
 from hnlpu.base import HIGH, LOW, ArrayPlan
 from hnlpu.bundle import write_json
 from hnlpu.errors import HnlpuError
+from hnlpu.layout.arrays import plan_ground, read_array, read_array_base
 from hnlpu.layout.faults import Fault, Reading
-from hnlpu.layout.floorplan import Floorplan, plan_floorplan
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
-from hnlpu.layout.masks import mask_files, read_mask
-from hnlpu.layout.reading import read_base, read_masks
+from hnlpu.layout.masks import read_mask
 from hnlpu.layout.rules import Rules, load_rules
 from hnlpu.metal import exponents_of_bits
 from hnlpu.progress import Progress
@@ -76,25 +76,27 @@ class LayoutFiles:
             entry = json.loads(path.read_text(encoding="utf-8"))
             self.arrays: dict[str, dict[str, Any]] = {a["metal"]: a for a in entry["arrays"]}
             self._plans = {b["name"]: plan_from_dict(b["parameters"]) for b in entry["bases"]}
+            self._tracks = {b["name"]: int(b["m9_tracks"]) for b in entry["bases"]}
             self._layers = str(entry["layers"])
             self._rules: Rules = load_rules(entry["rules"]["set"], layout / entry["rules"]["file"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise HnlpuError("not a layout", where=str(path), got=f"{type(error).__name__}: {error}",
                              do="name a folder written by hnlpu layout") from error  # fmt: skip
         self._layout = layout
-        self._floorplans: dict[str, Floorplan] = {}
+        self._grounds: dict[str, Ground] = {}
 
-    def floorplan(self, base: str) -> Floorplan:
-        """Floorplan of a base."""
-        if base not in self._floorplans:
-            plan = self._plans[base]
-            self._floorplans[base] = plan_floorplan(plan, self._rules, layers=self._layers)
-        return self._floorplans[base]
+    def ground(self, base: str) -> Ground:
+        """Ground of a base."""
+        if base not in self._grounds:
+            self._grounds[base] = plan_ground(
+                self._plans[base], self._rules, layers=self._layers, n_tracks=self._tracks[base]
+            )
+        return self._grounds[base]
 
     def paths(self, array: Mapping[str, Any]) -> dict[str, Path]:
         """Mask files of an array."""
         found = {mask["mask"]: self._layout / mask["file"] for mask in array["masks"]}
-        for mask in mask_files(self._rules):
+        for mask in self.ground(array["base"]).masks:
             if mask not in found:
                 raise HnlpuError("a mask is missing", where=f"{self._layout}: {array['name']}",
                                  got=f"no {mask}", do="draw the bundle again")  # fmt: skip
@@ -117,8 +119,8 @@ class _MaskReader:
         array = self._files.arrays.get(entry["metal"])
         if array is None:
             return _nothing(plan)
-        floorplan = self._files.floorplan(array["base"])
-        if floorplan.plan != plan:
+        ground = self._files.ground(array["base"])
+        if ground.plan != plan:
             raise HnlpuError("a matrix was drawn on another base", where=f"{self._layout}: {entry['name']}",
                              got=array["base"], do="draw the bundle again")  # fmt: skip
         paths = self._files.paths(array)
@@ -127,8 +129,8 @@ class _MaskReader:
             return read_mask(paths[mask], mask)
 
         if array["base"] not in self._bases:
-            self._bases[array["base"]] = read_base(floorplan, boxes)
-        reading = read_masks(floorplan, boxes, self._bases[array["base"]])
+            self._bases[array["base"]] = read_array_base(ground, boxes)
+        reading = read_array(ground, boxes, self._bases[array["base"]])
         if reading.n_faults:
             self.n_faults += reading.n_faults
             self.first_fault = self.first_fault or f"{entry['name']}: {reading.faults[0]}"
