@@ -562,8 +562,8 @@ examples:
     )  # fmt: skip
     layout.add_argument("--png", action="store_true", help="also pictures of a corner of each base")
     layout.add_argument(
-        "--check", action="store_true",
-        help="also check design rules and follow the metal of samples (extra [layout])",
+        "--check", nargs="?", const="samples", choices=("samples", "whole"),
+        help="also check design rules and follow the metal (extra [layout]): in samples of large arrays, or whole",
     )  # fmt: skip
     respin = verb(
         "respin",

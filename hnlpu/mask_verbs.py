@@ -37,7 +37,7 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     if args.check:
         from hnlpu.verification.mask_check import check_layout
 
-        violations = check_layout(Path(args.out), progress=show)
+        violations = check_layout(Path(args.out), whole=args.check == "whole", progress=show)
     result |= {"pictures": [str(path) for path in pictures], "violations": violations}
     if not args.json:
         keys = ("um2_per_weight", "wires_um2_per_weight", "silicon_um2_per_weight")
@@ -62,7 +62,9 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             for violation in violations[:10]:
                 show_line(f"VIOLATION {violation['array']}: {violation['rule']} on {violation['layer']} "
                           f"at {violation['box']}")  # fmt: skip
-            show_line(f"design rules: {len(violations)} violations")
+            show_line(
+                f"design rules, and metal followed ({args.check}): {len(violations)} violations"
+            )
     return result, 1 if violations else 0
 
 

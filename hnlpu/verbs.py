@@ -211,6 +211,10 @@ def readback(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{result['base_cells_in_metal']} cells or operators in the metal"
         )
         if drawn:
+            if result["match"]:
+                show_line(
+                    f"read are the matrices that were drawn: their names hold {result['match']!r}"
+                )
             first = f", first: {result['first_fault']}" if result["faults"] else ""
             show_line(f"{result['faults']} shapes are not as they should be{first}")
     return result, 0 if ok else 1

@@ -43,11 +43,13 @@ def read_masks_back(
 ) -> dict[str, Any]:
     """Read every weight of ``layout`` back and compare it with ``checkpoint``.
 
+    Of a layout that was drawn of some matrices only (``match``), these are read.
+
     Returns
     -------
     dict
         As :func:`hnlpu.verification.readback.readback`, and ``faults``: how many shapes are not as they
-        should be; ``first_fault`` names one. Writes ``readback.json`` into the layout.
+        should be; ``first_fault`` names one; ``match``: what names had to hold. Writes ``readback.json`` into the layout.
 
     Raises
     ------
@@ -55,8 +57,12 @@ def read_masks_back(
         Files that cannot be read or do not belong together.
     """
     reader = _MaskReader(layout)
-    result = read_back(layout / "bundle", checkpoint, reader, progress)
-    result |= {"faults": reader.n_faults, "first_fault": reader.first_fault}
+    result = read_back(layout / "bundle", checkpoint, reader, progress, reader.match)
+    result |= {
+        "faults": reader.n_faults,
+        "first_fault": reader.first_fault,
+        "match": reader.match,
+    }
     write_json(layout / "readback.json", result)
     return result
 
@@ -68,6 +74,8 @@ class LayoutFiles:
     ----------
     arrays : dict of str to dict
         Entries of the arrays, by the metal file of the bundle that each was drawn from.
+    match : str
+        What the names of the matrices that were drawn hold.
     """
 
     def __init__(self, layout: Path) -> None:
@@ -78,6 +86,7 @@ class LayoutFiles:
             self._plans = {b["name"]: plan_from_dict(b["parameters"]) for b in entry["bases"]}
             self._tracks = {b["name"]: int(b["m9_tracks"]) for b in entry["bases"]}
             self._layers = str(entry["layers"])
+            self.match = str(entry["match"])
             self._rules: Rules = load_rules(entry["rules"]["set"], layout / entry["rules"]["file"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise HnlpuError("not a layout", where=str(path), got=f"{type(error).__name__}: {error}",
@@ -109,6 +118,7 @@ class _MaskReader:
     def __init__(self, layout: Path) -> None:
         self._files = LayoutFiles(layout)
         self._layout = layout
+        self.match = self._files.match
         self._bases: dict[str, tuple[list[Fault], int]] = {}
         self.n_faults = 0
         self.first_fault: str | None = None

@@ -446,8 +446,8 @@ class _Check:
         listed = self.entry("bundle", self.manifest, "constants")
         return [self.entry("constants", item, "name") for item in listed]
 
-    def run(self, progress: Progress) -> dict[str, Any]:
-        matrices = self.manifest["matrices"]
+    def run(self, progress: Progress, match: str = "") -> dict[str, Any]:
+        matrices = [m for m in self.manifest["matrices"] if match in str(m.get("name"))]
         tensors = []
         for n, item in enumerate(matrices):
             progress("readback", n, len(matrices), str(item.get("name")))
@@ -455,6 +455,8 @@ class _Check:
         progress("readback", len(matrices), len(matrices))
         expected = sum(item["n_weights"] for item in matrices)
         for name, n in self.nowhere().items():
+            if match not in name:
+                continue
             expected += n
             tensors.append({"name": name, "weights": 0, "mismatches": 0, "missing": n,
                             "first_mismatch": None, "relative_rmse": 1.0})  # fmt: skip
@@ -464,7 +466,7 @@ class _Check:
             if not is_hardwired(name):
                 constants.append(name)
                 n_wrong += 1
-            elif size := hardwired_size(self.checkpoint, name):
+            elif not match and (size := hardwired_size(self.checkpoint, name)):
                 sizes = {
                     item["name"]: item["n_rows"] * item["n_columns"]
                     for item in matrices
@@ -518,7 +520,11 @@ def readback(bundle: Path, checkpoint: Path, progress: Progress | None = None) -
 
 
 def read_back(
-    bundle: Path, checkpoint: Path, reader: MatrixReader, progress: Progress | None = None
+    bundle: Path,
+    checkpoint: Path,
+    reader: MatrixReader,
+    progress: Progress | None = None,
+    match: str = "",
 ) -> dict[str, Any]:
-    """The same with arrays that ``reader`` reads; writes nothing."""
-    return _Check(bundle, checkpoint, reader).run(progress or Silent())
+    """The same with arrays that ``reader`` reads, of matrices whose names hold ``match``; writes nothing."""
+    return _Check(bundle, checkpoint, reader).run(progress or Silent(), match)
