@@ -37,13 +37,13 @@ _HEADS = ("base", "M11", "width um", "density mean / peak", "M9 tracks", "M11 tr
           "wire s", "route s", "GB")  # fmt: skip
 
 
-def _matrix(rows: int, columns: int) -> tuple[AlignedMatrix, tuple[int, ...]]:
+def gaussian_matrix(rows: int, columns: int) -> tuple[AlignedMatrix, tuple[int, ...]]:
     values = np.random.default_rng(0).normal(size=(rows, columns))
     coded, _ = quantize(values, "gaussian", parse_format("mxfp4"))
     return align(coded), coded.codebook.magnitudes
 
 
-def _base(matrix: AlignedMatrix, magnitudes: tuple[int, ...], point: str) -> RegionPlan:
+def gaussian_base(matrix: AlignedMatrix, magnitudes: tuple[int, ...], point: str) -> RegionPlan:
     arch, phases, *rest = point.split(":")
     options = BaseOptions(arch=arch, phases=int(phases), slice_ports=int(rest[0]) if rest else 7)
     plan = choose_base([matrix], magnitudes, options)
@@ -123,17 +123,17 @@ def main() -> int:
     parser.add_argument("--landings", nargs="+", type=int, default=[0, 16], metavar="N")
     parser.add_argument("--techniques", action="store_true", help="what each one gains")
     options = parser.parse_args()
-    matrix, magnitudes = _matrix(options.rows, options.columns)
+    matrix, magnitudes = gaussian_matrix(options.rows, options.columns)
     if options.techniques:
         for point in options.points:
             print(f"\n{point}: mean / mean of peaks / worst peak")
-            for line in _peaks(matrix, _base(matrix, magnitudes, point)):
+            for line in _peaks(matrix, gaussian_base(matrix, magnitudes, point)):
                 print("*", line, flush=True)
         return 0
     print("| " + " | ".join(_HEADS) + " |")
     print("|" + "---|" * len(_HEADS))
     for point in options.points:
-        plan = _base(matrix, magnitudes, point)
+        plan = gaussian_base(matrix, magnitudes, point)
         started = time.monotonic()
         pins = plan.wire(matrix)
         wire_s = time.monotonic() - started
