@@ -1,7 +1,7 @@
 """Damage: what defects do to the metal of an array, and what its pins then read.
 
 Exact on the metal: a wire that missing metal spans falls into pieces, a via that is covered or has lost its landing joins
-nothing, and extra metal joins what it touches. What is joined then is a net. What a net carries is assumed, one of two
+nothing, and extra metal joins what it touches. (Defects of missing metal that overlap are taken one by one.) What is joined then is a net. What a net carries is assumed, one of two
 ways (:data:`BEHAVIOURS`), for no wiring tells it:
 
     low     a net that nothing drives reads 0, and of lines that are joined a low one wins
@@ -17,6 +17,7 @@ masks; no defect, no change; a larger defect never harms less.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,7 @@ class DamagedPins:
 # Which wires and vias a defect reaches.
 
 
-def _meets(boxes: npt.NDArray[np.int64], defect: Numbers) -> npt.NDArray[np.bool_]:
+def _meets(boxes: npt.NDArray[Any], defect: Numbers) -> npt.NDArray[np.bool_]:
     """Boxes that a defect overlaps."""
     left, low, right, high = boxes.T
     inside: npt.NDArray[np.bool_] = (
@@ -106,7 +107,7 @@ def _covers(boxes: npt.NDArray[np.int64], defect: Numbers) -> npt.NDArray[np.boo
 
 
 def touch(pieces: Pieces, mechanism: Mechanism, defect: Numbers) -> tuple[Integers, Integers]:
-    """Wires that a defect cuts or joins, and vias that it takes away.
+    """Wires that missing metal cuts or extra metal touches, and vias that it takes away.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def touch(pieces: Pieces, mechanism: Mechanism, defect: Numbers) -> tuple[Intege
     boxes = pieces.wires[wires]
     met = _meets(boxes, defect)
     if mechanism.extra:
-        return (wires[met], none) if met.sum() > 1 else (none, none)
+        return wires[met], none
     low, high = (1, 3) if mechanism.layer == "M9" else (0, 2)
     spanned = met & (boxes[:, low] >= defect[low]) & (boxes[:, high] <= defect[high])
     vias = pieces.vias_on(mechanism.layer)
@@ -132,9 +133,11 @@ def touch(pieces: Pieces, mechanism: Mechanism, defect: Numbers) -> tuple[Intege
 
 def hits(pieces: Pieces, defects: Defects) -> npt.NDArray[np.bool_]:
     """Which defects break or join anything, (n,); critical areas count these."""
-    reach = (touch(pieces, MECHANISMS[m], box)
-             for m, box in zip(defects.mechanism.tolist(), defects.boxes, strict=True))  # fmt: skip
-    return np.array([bool(len(wires) + len(vias)) for wires, vias in reach], dtype=bool)
+    found = []
+    for index, box in zip(defects.mechanism.tolist(), defects.boxes, strict=True):
+        wires, vias = touch(pieces, MECHANISMS[index], box)
+        found.append(len(wires) > MECHANISMS[index].extra or len(vias) > 0)
+    return np.array(found, dtype=bool)
 
 
 # Nets.
@@ -147,14 +150,14 @@ class _Damage:
     pieces: Pieces
     cuts: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
-    extra: list[tuple[Integers, Numbers]] = field(default_factory=list)
+    extra: list[tuple[str, Integers, Numbers]] = field(default_factory=list)
 
     def add(self, mechanism: Mechanism, defect: Numbers) -> None:
         wires, vias = touch(self.pieces, mechanism, defect)
         self.lost.update(vias.tolist())
         if mechanism.extra:
             if len(wires):
-                self.extra.append((wires, defect))
+                self.extra.append((mechanism.layer, wires, defect))
             return
         start, end = _along(mechanism.layer)
         for wire in wires.tolist():
@@ -185,9 +188,12 @@ class _Damage:
                 via = pieces.pin_via[tuple(pin)]
                 landing[tuple(pin)] = _piece(own, *pieces.vias[via, [start, end]].tolist())
         pairs = [np.stack([below[kept], above[kept]])]
-        for wires, defect in self.extra:
+        for i, (layer, wires, defect) in enumerate(self.extra):
             ends = [node for wire in wires.tolist() for node in self._reached(rest, wire, defect)]
-            pairs.append(np.array([ends[:-1], ends[1:]], dtype=np.int64).reshape(2, -1))
+            ends += [n_nodes + k for k, (other, _, box) in enumerate(self.extra[:i])
+                     if other == layer and _meets(box[None], defect)[0]]  # fmt: skip
+            pairs.append(np.array([[n_nodes + i] * len(ends), ends], dtype=np.int64))
+        n_nodes += len(self.extra)
         first, second = np.concatenate(pairs, axis=1)
         graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)),
                           shape=(n_nodes, n_nodes))  # fmt: skip
