@@ -65,7 +65,12 @@ class RowSums:
 
 
 def row_sums(
-    plan: TapsPlan, pins: Pins, joined: Sequence[tuple[int, ...]] = (), *, low_wins: bool = True
+    plan: TapsPlan,
+    pins: Pins,
+    joined: Sequence[tuple[int, ...]] = (),
+    *,
+    low_wins: bool = True,
+    bad: npt.NDArray[np.bool_] | None = None,
 ) -> RowSums:
     """What rows with these pins compute.
 
@@ -77,8 +82,13 @@ def row_sums(
     joined : sequence of tuple of int
         Drivers whose lines are joined.
     low_wins : bool
+    bad : bool array (n_rows,), optional
+        Rows that are bad for another reason.
     """
-    return _Reader(plan, pins, joined, low_wins).sums()
+    reader = _Reader(plan, pins, joined, low_wins)
+    if bad is not None:
+        reader.bad |= bad
+    return reader.sums()
 
 
 class _Reader:
