@@ -31,7 +31,7 @@ from hnlpu.chip_loading import bundle_numerics, weights_from_bundle
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.wafers import murphy
 from hnlpu.errors import HnlpuError
-from hnlpu.layout.critical import mean_critical_area_um2
+from hnlpu.layout.critical import knows_weights, mean_critical_area_um2
 from hnlpu.layout.damage import BEHAVIOURS, DamagedPins, find_nets, hits, read_damaged
 from hnlpu.layout.defects import (
     MECHANISMS,
@@ -59,7 +59,7 @@ from hnlpu.verification.readback import read_metal
 __all__ = ["DENSITIES", "DefectOptions", "defects", "load_model"]
 
 #: Defects per cm2 of a sweep.
-DENSITIES = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5)
+DENSITIES = (1e5, 2e5, 5e5, 1e6, 2e6, 5e6)
 _UM2_PER_CM2 = 1e8
 
 
@@ -149,10 +149,11 @@ def defects(
     Returns
     -------
     dict
-        ``rows``: per density (``per_cm2``) the means per chip of ``faults`` (defects that break or join
+        ``rows``: per density (``per_cm2``; ``faults_per_cm2`` of the metal) the means per chip of ``faults`` (defects that break or join
         something), ``rows_wrong``, ``weights_wrong``; shares of chips ``no_fault`` (with its standard
         error and the laws ``poisson`` and ``murphy``), ``no_effect``, ``as_intact``; ``accuracy``, and with
-        ``spare_rows`` the same as ``repaired_...``; ``critical``: critical areas by mechanism; ``area_um2``;
+        ``spare_rows`` the same as ``repaired_...``; ``critical``: critical areas by mechanism, their sum
+        ``critical_um2``, ``metal_um2`` that wires lie on;
         ``intact_accuracy``; ``questions``; ``options``.
 
     Raises
@@ -175,6 +176,7 @@ def defects(
     intact = questions.score(lambda n: ChipTwin(chip, n_sequences=n))
     critical = _critical(arrays, model, rules, show)
     total_um2 = sum(entry["effective_um2"] for entry in critical)
+    metal_um2 = sum(array.metal_um2 for array in arrays)
     trial = _Trial(chip, arrays, model, rules, questions, intact, options)
     rows = []
     n_all = len(options.densities) * options.trials
@@ -184,13 +186,14 @@ def defects(
             show("chips", i * options.trials + n, n_all, f"{density:g} per cm2")
             rng = np.random.default_rng([options.seed, i, n])
             found.append(trial(rng, density))
-        rows.append(_row(density, found, total_um2, options))
+        row = _row(density, found, total_um2, options)
+        rows.append(row | {"faults_per_cm2": density * total_um2 / metal_um2})
     show("chips", n_all, n_all)
     return {
         "rows": rows,
         "critical": critical,
         "critical_um2": total_um2,
-        "area_um2": sum(array.floorplan.area_um2 for array in arrays),
+        "metal_um2": metal_um2,
         "weights": sum(array.matrix.weights.size for array in arrays),
         "arrays": len(arrays),
         "intact_accuracy": intact.share,
@@ -224,6 +227,11 @@ class _Array:
     @property
     def n_rows(self) -> int:
         return self.plan.n_rows
+
+    @property
+    def metal_um2(self) -> float:
+        """Area that wires lie on: no accumulators."""
+        return self.floorplan.stations.width_nm * self.floorplan.height_nm * 1e-6
 
 
 def _chip(bundle: Path) -> tuple[Chip, FloatingWeights]:
@@ -301,9 +309,9 @@ def _critical(
     for i, array in enumerate(arrays):
         show("critical area", i, len(arrays), array.matrix.name)
         for mechanism in MECHANISMS:
-            # Extra metal and VIA7 know no weights: one array of a base stands for all.
-            alike = mechanism.extra or mechanism.layer == "VIA7"
-            key = (array.floorplan.plan.name if alike else array.matrix.name, mechanism.name)
+            weights = knows_weights(array.pieces, mechanism)
+            # Else one array of a base stands for all.
+            key = (array.matrix.name if weights else array.floorplan.plan.name, mechanism.name)
             if key not in known:
                 least = least_size_nm(rules, mechanism)
                 known[key] = mean_critical_area_um2(array.pieces, mechanism, model.law, least)
@@ -467,7 +475,7 @@ def _row(
         "no_fault": no_fault,
         "no_fault_error": sqrt(poisson * (1 - poisson) / n),
         "poisson": poisson,
-        "murphy": float(murphy.function(critical_um2 / _UM2_PER_CM2, density)),
+        "murphy": float(murphy.function(critical_um2 / _UM2_PER_CM2, density)) if expected else 1.0,
         **_shares([f.plain for f in found]),
     }
     if options.spare_rows:

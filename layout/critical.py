@@ -20,12 +20,18 @@ import numpy.typing as npt
 from hnlpu.layout.defects import Mechanism, SizeLaw
 from hnlpu.layout.pieces import Pieces
 
-__all__ = ["covered_area", "critical_area_um2", "critical_boxes", "mean_critical_area_um2"]
+__all__ = [
+    "covered_area",
+    "critical_area_um2",
+    "critical_boxes",
+    "knows_weights",
+    "mean_critical_area_um2",
+]
 
 Numbers = npt.NDArray[np.float64]
 
 #: Sizes per doubling at which areas are taken for the integral.
-_NODES = 4
+_NODES = 3
 
 
 def covered_area(boxes: Numbers, times: int = 1, *, along: str = "x") -> float:
@@ -80,12 +86,36 @@ def critical_boxes(pieces: Pieces, mechanism: Mechanism, size_nm: float) -> tupl
     if mechanism.extra:
         return wires + np.array([-half, -half, half, half]), 2
     # Missing metal: the defect reaches over both sides of the wire, and touches it anywhere along.
-    low, high, start, end = (1, 3, 0, 2) if mechanism.layer == "M9" else (0, 2, 1, 3)
+    (low, high), (start, end) = _across(mechanism.layer), _along(mechanism.layer)
     cuts = np.empty_like(wires)
     cuts[:, low], cuts[:, high] = wires[:, high] - half, wires[:, low] + half
     cuts[:, start], cuts[:, end] = wires[:, start] - half, wires[:, end] + half
-    landings = _covering(pieces.vias[pieces.vias_on(mechanism.layer)], half)
-    return np.concatenate([cuts, landings]), 1
+    return np.concatenate([cuts, _covering(_landings(pieces, mechanism.layer), half)]), 1
+
+
+def knows_weights(pieces: Pieces, mechanism: Mechanism) -> bool:
+    """Whether a critical area depends on where the vias of the weights stand."""
+    if mechanism.is_via:
+        return mechanism.layer != "VIA7"
+    return not mechanism.extra and len(_landings(pieces, mechanism.layer)) > 0
+
+
+def _landings(pieces: Pieces, layer: str) -> npt.NDArray[np.int64]:
+    """Vias that can lose their landing on a layer while its wires stay whole: those narrower than its wires."""
+    wires, vias = pieces.wires[pieces.of_layer(layer)], pieces.vias[pieces.vias_on(layer)]
+    low, high = _across(layer)
+    narrowest = int((wires[:, high] - wires[:, low]).min())
+    return vias[vias[:, 2] - vias[:, 0] < narrowest]
+
+
+def _across(layer: str) -> tuple[int, int]:
+    """Sides of a box at the sides of wires of a layer."""
+    return (1, 3) if layer == "M9" else (0, 2)
+
+
+def _along(layer: str) -> tuple[int, int]:
+    """Sides of a box at the ends of wires of a layer."""
+    return (0, 2) if layer == "M9" else (1, 3)
 
 
 def _covering(boxes: npt.NDArray[np.int64], half: float) -> Numbers:
