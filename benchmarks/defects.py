@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hnlpu.defects import DENSITIES, DefectOptions, defects, load_model
+from hnlpu.defects import DENSITIES, DefectOptions, damage_chips, load_model
 from hnlpu.layout.critical import mean_critical_area_um2
 from hnlpu.layout.defects import MECHANISMS, least_size_nm
 from hnlpu.layout.floorplan import plan_floorplan
@@ -51,7 +51,7 @@ def curve(args: argparse.Namespace) -> None:
             densities=tuple(args.density), trials=args.trials, spare_rows=args.spare_rows,
             text=sums(args.problems, Path(folder) / "sums"),
         )  # fmt: skip
-        result = defects(args.bundle, args.checkpoint, options)
+        result = damage_chips(args.bundle, args.checkpoint, options)
     if args.png:
         args.png.write_bytes(defects_chart(result).png)
     ends = ("no_effect", "as_intact", "accuracy")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hnlpu.defects import DefectOptions, defects
+from hnlpu.defects import DefectOptions, damage_chips
 from hnlpu.errors import HnlpuError
 from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
@@ -25,7 +25,7 @@ def damage(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         text=Path(args.text) if args.text else None,
         **given,
     )
-    result = defects(args.bundle, args.checkpoint, options, progress=show)
+    result = damage_chips(args.bundle, args.checkpoint, options, progress=show)
     if args.png:
         _picture(result, Path(args.png))
     if not args.json:

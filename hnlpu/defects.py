@@ -56,7 +56,7 @@ from hnlpu.taps import TapsPlan
 from hnlpu.tokenizer import load_tokenizer
 from hnlpu.verification.readback import read_metal
 
-__all__ = ["DENSITIES", "DefectOptions", "defects", "load_model"]
+__all__ = ["DENSITIES", "DefectOptions", "damage_chips", "load_model"]
 
 #: Defects per cm2 of a sweep.
 DENSITIES = (1e5, 2e5, 5e5, 1e6, 2e6, 5e6)
@@ -128,7 +128,7 @@ def load_model(rules: Rules, path: Path | None = None) -> DefectModel:
     return DefectModel(law, {m: weight / total for m, weight in weights.items()})
 
 
-def defects(
+def damage_chips(
     bundle: str | Path,
     checkpoint: str | Path,
     options: DefectOptions = DefectOptions(),
@@ -449,7 +449,7 @@ def _change(
     """What the rows with these pins compute."""
     plan = array.plan
     bits = pins[rows, plan.n_pins :]
-    loose = (bits > HIGH).any(axis=1)
+    loose: npt.NDArray[np.bool_] = np.any(bits > HIGH, axis=1)
     sums = row_sums(plan, pins[rows, : plan.n_pins], joined, low_wins=low_wins, bad=loose)
     exponents = array.matrix.row_exponents.copy()
     read = exponents_of_bits((bits == HIGH).astype(np.int64))

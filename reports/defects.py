@@ -15,7 +15,7 @@ _FAULT, _EFFECT, _ANSWER = "#1f5f8b", "#1a7f4b", "#a8741a"
 
 
 def defects_chart(result: Mapping[str, Any], name: str = "defects") -> Chart:
-    """Draw the rows of :func:`hnlpu.defects.defects`: shares of good chips, and the mean share of right answers."""
+    """Draw the rows of :func:`hnlpu.damage_chips`: shares of good chips, and the mean share of right answers."""
     rows = [row for row in result["rows"] if row["per_cm2"] > 0]
     what, spares = result["questions"]["kind"], result["options"]["spare_rows"]
     x = [row["per_cm2"] for row in rows]

@@ -11,13 +11,13 @@ from checkpoints import GPT_OSS, gpt_oss_tensors, write_checkpoint
 
 from hnlpu.answers import Questions, problem_references, reference_questions
 from hnlpu.cli import main
-from hnlpu.defects import DefectOptions, _repair, defects, load_model
+from hnlpu.defects import DefectOptions, _repair, damage_chips, load_model
 from hnlpu.errors import HnlpuError
-from hnlpu.generator import GenerateOptions, generate
+from hnlpu.generator import generate
 from hnlpu.layout.damage import DamagedPins
 from hnlpu.layout.rules import load_rules
+from hnlpu.merged import MergedPlan
 from hnlpu.references import Reference
-from hnlpu.selection import BaseOptions
 from hnlpu.tokenizer import load_tokenizer
 
 KEYS = ("no_effect", "as_intact", "accuracy")
@@ -35,8 +35,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def result(made):
-    options = DefectOptions(densities=(0.0, 5e5, 4e6), trials=60, spare_rows=2, seed=3)
-    return defects(*made, options)
+    options = DefectOptions(densities=(0.0, 5e5, 4e6), trials=50, spare_rows=2, seed=3)
+    return damage_chips(*made, options)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_chips_without_faults_are_as_many_as_the_law_says(result):
     assert total == pytest.approx(result["critical_um2"])
     wrong = 1.6 * result["critical_um2"]  # a critical area so wrong would be seen
     expected = wrong * 1e-8 * 4e6
-    assert abs(result["rows"][2]["faults"] - expected) > 3.5 * np.sqrt(expected / 60)
+    assert abs(result["rows"][2]["faults"] - expected) > 3.5 * np.sqrt(expected / 50)
 
 
 def test_shares_are_in_order(result):
@@ -81,15 +81,17 @@ def test_shares_are_in_order(result):
 
 def test_same_seed_same_result(made, quick):
     options = DefectOptions(densities=(3e6,), trials=4, seed=5)
-    first, again = (defects(*made, options) for _ in range(2))
+    first, again = (damage_chips(*made, options) for _ in range(2))
     assert first == again
-    other = defects(*made, DefectOptions(densities=(3e6,), trials=4, seed=6))
+    other = damage_chips(*made, DefectOptions(densities=(3e6,), trials=4, seed=6))
     assert other["rows"] != first["rows"]
 
 
 def test_worst_is_no_better_than_either(made, quick):
     rows = {
-        how: defects(*made, DefectOptions(densities=(6e6,), trials=6, behaviour=how))["rows"][0]
+        how: damage_chips(*made, DefectOptions(densities=(6e6,), trials=6, behaviour=how))["rows"][
+            0
+        ]
         for how in ("low", "high", "worst")
     }
     for key in ("no_effect", "as_intact", "accuracy"):
@@ -214,25 +216,28 @@ def test_bad_options_are_one_line(made, given, message, capsys):
 def test_other_bundles_are_refused(made, tmp_path):
     bundle, checkpoint = made
     with pytest.raises(HnlpuError, match="not a bundle"):
-        defects(tmp_path, checkpoint)
+        damage_chips(tmp_path, checkpoint)
     folder = shutil.copytree(bundle, tmp_path / "b")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["matrices"][0]["rows"] = [0, 4]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(HnlpuError, match="a matrix lies on several chips"):
-        defects(folder, checkpoint)
+        damage_chips(folder, checkpoint)
     other = write_checkpoint(
         tmp_path / "c", GPT_OSS | {"vocab_size": 14}, gpt_oss_tensors(GPT_OSS | {"vocab_size": 14})
     )
     with pytest.raises(HnlpuError, match="the checkpoint is of another model"):
-        defects(bundle, other)
+        damage_chips(bundle, other)
 
 
-def test_an_architecture_without_drawn_metal_is_refused(tmp_path):
-    checkpoint = write_checkpoint(tmp_path / "c", GPT_OSS, gpt_oss_tensors(GPT_OSS))
-    generate(checkpoint, tmp_path / "b", GenerateOptions(base=BaseOptions(arch="merged")))
+def test_an_architecture_without_drawn_metal_is_refused(made, tmp_path):
+    folder = shutil.copytree(made[0], tmp_path / "b")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for base in manifest["bases"]:
+        base["parameters"] = MergedPlan(4, 40).as_dict()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(HnlpuError, match=r"an architecture without drawn metal .got merged"):
-        defects(tmp_path / "b", checkpoint)
+        damage_chips(folder, made[1])
 
 
 def test_numbers_come_from_the_file(tmp_path):
