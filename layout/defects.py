@@ -1,7 +1,7 @@
 """Defects: what may be wrong with the metal of a chip, how often, and how large.
 
 A defect is a square at a random place of a layer: metal that is missing, a via that is missing, or metal that is too
-much. How many there are is Poisson's law; their sizes follow the law of Stapper (1983) and Ferris-Prabhu (1985),
+much. How many there are is Poisson's law; their sizes follow the law of Stapper (IBM J. Res. Dev. 27, 1983, 549),
 rising to a peak and falling with the cube of the size:
 
     f(s) = s / peak**2         below the peak
