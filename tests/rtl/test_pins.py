@@ -1,5 +1,7 @@
 """Rows with any pins, against Amaranth's simulation of the array and against the plan's own reading."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from arrays import never, random_matrix, run, stimulus
@@ -10,17 +12,21 @@ from hnlpu.sim.pins import row_sums
 from hnlpu.taps import TapsPlan
 
 PLANS = [
-    TapsPlan(3, 20, 4, 3, 1),
-    TapsPlan(2, 40, 4, 2, 4),
+    TapsPlan(2, 14, 4, 3, 1),
+    TapsPlan(2, 21, 4, 2, 4, 8),
     TapsPlan(2, 11, 6, 2, magnitudes=tuple(range(1, 33))),
-    TapsPlan(3, 24, 5, 3, cuts=2),
+    TapsPlan(2, 15, 4, 3, cuts=2),
 ]
 names = pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.row_name)
 
 
+def matrix_of(plan, rng):
+    return replace(random_matrix(plan, rng), block=plan.block)
+
+
 def disturbed(plan, rng, n_joined, n=6):
     """Pins of random weights, of which some in every row are on another driver, or on joined ones."""
-    pins = plan_metal(random_matrix(plan, rng), plan).pins.copy()
+    pins = plan_metal(matrix_of(plan, rng), plan).pins.copy()
     n_data = plan.n_pins - plan.n_exponent_pins
     for row in range(plan.n_rows):
         for pin in rng.choice(n_data, n, replace=False):
@@ -37,7 +43,7 @@ def test_any_pins_as_simulated(simulate, plan, low_wins):
     rng = np.random.default_rng(plan.n_columns)
     joined = [tuple(rng.choice(np.arange(LINES, plan.n_drivers), n, False)) for n in (2, 3)]
     pins = disturbed(plan, rng, len(joined))
-    x = stimulus(plan, rng, 6)
+    x = stimulus(plan, rng, 5)
     sums = row_sums(plan, pins, joined, low_wins=low_wins)
     metal = MetalPlan(plan, pins, np.zeros(plan.n_rows, dtype=np.int16))
     y = np.array(run(simulate, metal, x, never, never, joined=joined, low_wins=low_wins).y)
@@ -49,7 +55,7 @@ def test_any_pins_as_simulated(simulate, plan, low_wins):
 
 @names
 def test_good_pins_are_weights(plan):
-    matrix = random_matrix(plan, np.random.default_rng(1))
+    matrix = matrix_of(plan, np.random.default_rng(1))
     sums = row_sums(plan, plan_metal(matrix, plan).pins)
     assert np.array_equal(sums.weights, matrix.integers())
     assert not sums.offset.any() and not sums.words and not sums.bad.any()
@@ -58,7 +64,7 @@ def test_good_pins_are_weights(plan):
 def test_a_pin_moved_is_seen():
     """The check above can fail: every weight of a row moved by one line."""
     plan = PLANS[0]
-    pins = plan_metal(random_matrix(plan, np.random.default_rng(1)), plan).pins.copy()
+    pins = plan_metal(matrix_of(plan, np.random.default_rng(1)), plan).pins.copy()
     good = row_sums(plan, pins)
     pins[0, 0] = HIGH
     assert not np.array_equal(row_sums(plan, pins).weights, good.weights)
@@ -66,7 +72,7 @@ def test_a_pin_moved_is_seen():
 
 def test_data_on_exponent_pins_make_a_row_bad():
     plan = PLANS[1]
-    pins = plan_metal(random_matrix(plan, np.random.default_rng(1)), plan).pins.copy()
+    pins = plan_metal(matrix_of(plan, np.random.default_rng(1)), plan).pins.copy()
     pins[1, -1] = LINES
     sums = row_sums(plan, pins)
     assert sums.bad.tolist() == [False, True]
