@@ -10,6 +10,7 @@ The functions behind the command line are here too::
     hnlpu.evaluate("checkpoint")["rows"]
     hnlpu.draw_masks("bundle", "masks")["totals"]
     hnlpu.respin("bundle", "newer bundle")["remade"]
+    hnlpu.damage_chips("bundle", "checkpoint")["rows"]
     hnlpu.estimate("bundle").headline["chips"].mid
     hnlpu.simulate(model="gpt-oss-120b").tokens_per_s
     hnlpu.write_report("bundle", "report")
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hnlpu.defects import DefectOptions, damage_chips
     from hnlpu.demonstration import demo
     from hnlpu.estimation import EstimateOptions, estimate
     from hnlpu.evaluation import EvaluateOptions, evaluate
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "DefectOptions",
     "EstimateOptions",
     "EvaluateOptions",
     "ExploreOptions",
@@ -46,6 +49,7 @@ __all__ = [
     "LayoutOptions",
     "RespinOptions",
     "SimulateOptions",
+    "damage_chips",
     "demo",
     "draw_masks",
     "estimate",
@@ -71,6 +75,7 @@ if not Path(__file__).with_name("rtl").is_dir() and (_checkout / "rtl" / "__init
     __path__.append(str(_checkout))
 
 _HOME = {
+    "DefectOptions": "hnlpu.defects",
     "EstimateOptions": "hnlpu.estimation",
     "EvaluateOptions": "hnlpu.evaluation",
     "ExploreOptions": "hnlpu.exploration",
@@ -78,6 +83,7 @@ _HOME = {
     "LayoutOptions": "hnlpu.masks",
     "RespinOptions": "hnlpu.respinning",
     "SimulateOptions": "hnlpu.simulation",
+    "damage_chips": "hnlpu.defects",
     "demo": "hnlpu.demonstration",
     "draw_masks": "hnlpu.masks",
     "estimate": "hnlpu.estimation",

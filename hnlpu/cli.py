@@ -34,6 +34,7 @@ typical use:
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu layout DIR -o OUT                      the metal as mask files, drawn, checked, read back
   hnlpu respin OLD NEW                         which masks new weights change, and what they cost
+  hnlpu defects DIR CKPT                       random defects of the metal: yield and answers
   hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
   hnlpu simulate --model gpt-oss-120b          tokens per second on a grid of chips, token by token
   hnlpu reproduce                              the paper's numbers, published and recomputed
@@ -576,6 +577,39 @@ examples:
     rules(respin)
     respin.add_argument("--node", default="5nm", metavar="N", help="whose masks are priced (5nm)")
     respin.add_argument("--eco", metavar="FILE", help="write a Tcl script: a call for each shape")
+    defects = verb(
+        "defects",
+        verbs.defects,
+        "damage the metal of many chips at random, and see what they answer",
+        "Opens, shorts and missing vias on M8 to M10 at each density: the share of chips without a fault beside the law of "
+        "Poisson, of chips that answer as the intact one, and what spare rows save.",
+        """example:
+  hnlpu defects DIR CKPT --density 1e5 1e6 --trials 200 --spare-rows 1 --png yield.png""",
+    )
+    defects.add_argument("bundle", help="folder written by generate, of the taps architecture")
+    checkpoint(defects)
+    rules(defects)
+    defects.add_argument(
+        "--density", type=float, nargs="+", default=[], metavar="D",
+        help="defects of all kinds and sizes per cm2 (1e5 2e5 5e5 1e6 2e6 5e6)",
+    )  # fmt: skip
+    defects.add_argument(
+        "--trials", type=int, default=100, metavar="N", help="chips of each density (100)"
+    )
+    defects.add_argument("--seed", type=int, default=0, help="of the defects (0)")
+    defects.add_argument(
+        "--spare-rows", type=int, default=0, metavar="K",
+        help="rows more in each array, which replace rows with a break of their own (0)",
+    )  # fmt: skip
+    defects.add_argument(
+        "--behaviour", default="worst", metavar="HOW",
+        help="nets that float, or join lines: low, high, or the worse of both (worst)",
+    )  # fmt: skip
+    defects.add_argument(
+        "--text", metavar="FILE",
+        help="lines of problem=answer (else reference.npz of the checkpoint, or what the model writes)",
+    )  # fmt: skip
+    defects.add_argument("--png", metavar="FILE", help="draw the curves there; SVG if named so")
     report = verb(
         "report",
         verbs.report,

@@ -17,6 +17,7 @@ from hnlpu.progress import Progress
 
 __all__ = [
     "Verb",
+    "defects",
     "demo",
     "doctor",
     "estimate",
@@ -230,6 +231,12 @@ def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu import mask_verbs
 
     return mask_verbs.respin(args, show)
+
+
+def defects(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import defect_verbs
+
+    return defect_verbs.damage(args, show)
 
 
 def verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:

@@ -5,7 +5,7 @@ import numpy as np
 from hnlpu.chip import MULTIPLIER_BITS, HardwiredMatrix
 from hnlpu.sim.fixed_point import Integers, Saturation, scale
 
-__all__ = ["project"]
+__all__ = ["drain", "project"]
 
 
 def project(
@@ -30,6 +30,19 @@ def project(
     """
     # float64: exact, every sum stays below 2**53, and the product is a fast one
     y = (x.astype(np.float64) @ matrix.weights.T).astype(np.int64)
+    return drain(y, exponent, matrix, fraction, n_bits, saturate, block)
+
+
+def drain(
+    y: Integers,
+    exponent: Integers,
+    matrix: HardwiredMatrix,
+    fraction: int,
+    n_bits: int,
+    saturate: Saturation,
+    block: str,
+) -> Integers:
+    """Bring the sums of an array to a grid; as :func:`project`, with ``y`` (n_tokens, n_rows) in units of the rows."""
     shift = -(exponent[:, None] + matrix.row_exponents + fraction)
     if matrix.multipliers is not None:
         y = y * matrix.multipliers

@@ -1,5 +1,8 @@
 """Whole arrays in Amaranth's simulator: a base of any architecture, wired as its metal would be."""
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,8 @@ from hnlpu.rtl.source import Source
 class Array(Elaboratable):
     """What ``hnlpu.rtl.array`` and ``hnlpu.rtl.metal`` emit."""
 
-    def __init__(self, metal: MetalPlan) -> None:
-        self.metal = metal
+    def __init__(self, metal: MetalPlan, joined: Sequence[tuple[int, ...]] = (), low_wins: bool = True) -> None:  # fmt: skip
+        self.metal, self.joined, self.low_wins = metal, joined, low_wins
         base = metal.base
         self.x = Signal(base.n_columns * base.activation_bits)
         self.x_valid, self.x_ready = Signal(), Signal()
@@ -53,6 +56,8 @@ class Array(Elaboratable):
             drivers += [source.lines[i] for i in range(base.lines.n_lines)]
         times = getattr(control, f"constants_{base.constant_segment}")
         drivers += [times[i] for i in range(base.n_constant_lines)]
+        join = and_ if self.low_wins else or_
+        drivers += [reduce(join, (drivers[d] for d in group)) for group in self.joined]
         kind, *parameters = row_component(base)
         for n in range(base.n_rows):
             row = kind(*parameters)
@@ -66,9 +71,10 @@ class Array(Elaboratable):
         return m
 
 
-def run(simulate: Any, metal: MetalPlan, x: np.ndarray, x_stall: Stall, y_stall: Stall) -> Run:
+def run(simulate: Any, metal: MetalPlan, x: np.ndarray, x_stall: Stall, y_stall: Stall,
+        **joined: Any) -> Run:  # fmt: skip
     """Offer vector ``k`` after ``x_stall(k)`` idle cycles, take result ``k`` after ``y_stall(k)``."""
-    return run_streams(simulate, Array(metal), x, metal.base.n_rows, x_stall, y_stall)
+    return run_streams(simulate, Array(metal, **joined), x, metal.base.n_rows, x_stall, y_stall)
 
 
 def random_matrix(base: ArrayPlan, rng: np.random.Generator) -> AlignedMatrix:

@@ -1,0 +1,72 @@
+"""Twin of a chip with defects: some of its arrays sum up what their damaged pins read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hnlpu.chip import Chip, HardwiredMatrix
+from hnlpu.sim.chip import ChipTwin
+from hnlpu.sim.fixed_point import Integers
+from hnlpu.sim.pins import RowSums
+from hnlpu.sim.projection import drain
+
+__all__ = ["ArrayChange", "DefectiveTwin"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayChange:
+    """Rows of an array that compute something else.
+
+    Attributes
+    ----------
+    rows : int64 array (n,)
+    sums : RowSums
+        Of these rows.
+    row_exponents : int64 array (n_rows,)
+        Of all rows.
+    """
+
+    rows: Integers
+    sums: RowSums
+    row_exponents: Integers
+
+
+class DefectiveTwin(ChipTwin):
+    """A chip whose arrays ``changes`` names, by matrix, are damaged.
+
+    Parameters
+    ----------
+    chip : Chip
+    changes : mapping of str to ArrayChange
+    n_sequences : int
+    """
+
+    def __init__(
+        self, chip: Chip, changes: Mapping[str, ArrayChange], *, n_sequences: int = 1
+    ) -> None:
+        super().__init__(chip, n_sequences=n_sequences)
+        self._changes = changes
+
+    def _project(
+        self,
+        name: str,
+        x: Integers,
+        exponent: Integers,
+        matrix: HardwiredMatrix,
+        *,
+        residual: bool = False,
+    ) -> Integers:
+        change = self._changes.get(matrix.name)
+        if change is None:
+            return super()._project(name, x, exponent, matrix, residual=residual)
+        n = self.chip.numerics
+        grid = (
+            (n.residual_fraction, n.residual_bits) if residual else (n.value_fraction, n.value_bits)
+        )
+        flat = x.reshape(-1, x.shape[-1])
+        y = (flat.astype(np.float64) @ matrix.weights.T).astype(np.int64)
+        y[:, change.rows] = change.sums(flat)
+        changed = replace(matrix, row_exponents=change.row_exponents)
+        result = drain(y, exponent.reshape(-1), changed, *grid, self.saturate, name)
+        return result.reshape(*x.shape[:-1], -1)
