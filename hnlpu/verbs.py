@@ -32,6 +32,7 @@ __all__ = [
     "respin",
     "run",
     "simulate",
+    "timing",
     "verify",
 ]
 
@@ -226,6 +227,12 @@ def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu import mask_verbs
 
     return mask_verbs.respin(args, show)
+
+
+def timing(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import timing_verbs
+
+    return timing_verbs.timing(args, show)
 
 
 def verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
