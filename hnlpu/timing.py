@@ -207,10 +207,9 @@ def _line_registers(timed: dict[str, Any], target_ps: float) -> int | None:
     Each costs the time from its clock to its output and its setup; the source's own register is not counted. An estimate:
     lines have no registers in the RTL.
     """
-    setup = timed["parts"]["setup"]
-    along = target_ps - timed["launch_ps"] - setup
-    if timed["turn_ps"] > along:
+    turn: float = timed["turn_ps"]
+    along: float = target_ps - timed["launch_ps"] - timed["parts"].get("setup", 0.0)
+    if turn > along:
         return None
-    turns_a_cycle = int(along / timed["turn_ps"])
-    to_row = timed["line_ps"] - timed["launch_ps"]
-    return max(0, ceil(to_row / timed["turn_ps"] / turns_a_cycle) - 1)
+    to_row: float = timed["line_ps"] - timed["launch_ps"]
+    return max(0, ceil(to_row / turn / int(along / turn)) - 1)

@@ -90,7 +90,7 @@ class CellLibrary:
     @property
     def inverter(self) -> LibraryCell:
         """The smallest one."""
-        return self._smallest("!A", "inverter")
+        return self._smallest("!A", "an inverter")
 
     @property
     def buffers(self) -> tuple[LibraryCell, ...]:
@@ -103,7 +103,7 @@ class CellLibrary:
         """
         found = [cell for cell in self.cells.values() if cell.is_gate("A")]
         if not found:
-            self._smallest("A", "buffer")
+            self._smallest("A", "a buffer")
         return tuple(sorted(found, key=lambda cell: (cell.area, cell.name)))
 
     def cell(self, name: str) -> LibraryCell:
@@ -116,8 +116,7 @@ class CellLibrary:
     def _smallest(self, function: str, what: str) -> LibraryCell:
         found = [cell for cell in self.cells.values() if cell.is_gate(function)]
         if not found:
-            raise HnlpuError(f"the library lacks an {what}" if what[0] in "aeiou"
-                             else f"the library lacks a {what}", where=str(self.path),
+            raise HnlpuError(f"the library lacks {what}", where=str(self.path),
                              got=f"{len(self.cells)} cells", do="use a library with one")  # fmt: skip
         return min(found, key=lambda cell: (cell.area, cell.name))
 
