@@ -566,7 +566,7 @@ examples:
         verbs.timing,
         "time lines and rows of arrays by static timing analysis",
         "Maps a row to a real library, writes the wires' parasitics and runs OpenSTA; gates are scaled to the rules' node. "
-        "Exit code 1 if the target does not close or a hold time is violated.",
+        "Exit code 1 if the target does not close, a hold time is violated or slews are too slow.",
         example="""\
 examples:
   hnlpu timing DIR --match q_proj

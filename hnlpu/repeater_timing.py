@@ -14,9 +14,10 @@ from hnlpu.rtl.mapping import Netlist
 from hnlpu.sta import Constraints, analyse
 from hnlpu.timing_scale import TimingScale
 
-__all__ = ["DISTANCES_UM", "fo4_ps", "time_plain_lines"]
+__all__ = ["fo4_ps", "time_plain_lines"]
 
-DISTANCES_UM = (12.5, 25.0, 50.0, 100.0, 200.0)
+#: Distances that are tried, in those of the rules.
+_DISTANCES = (0.25, 0.5, 1.0, 2.0, 4.0)
 _FO4_STAGES = 8
 #: Segments of a chain of plain wires; two of them are measured, far from the ends.
 _SEGMENTS = 6
@@ -68,7 +69,7 @@ def time_plain_lines(
     dict
         ``um`` between repeaters; ``delay_ps`` of one with its wire, ``ps_per_mm``, ``slew_ps`` at its end, at the node.
     """
-    for um in DISTANCES_UM:
+    for um in (share * rules.silicon.repeater_distance_um for share in _DISTANCES):
         netlist = Netlist("hn_plain", inputs={"clk": "clk", "a": "a"})
         segments = plain_segments(rules, layer, um, _SEGMENTS, load_ff_per_um)
         chain = chain_lines(netlist, "line", "a", segments, repeater, {})

@@ -135,7 +135,7 @@ def time_array(plan: ArrayPlan, pins: Pins, options: TimingOptions) -> dict[str,
     -------
     dict
         ``ends``: what :meth:`ArrayTimer.time` returns at each end of the scale's ranges, with ``ghz``, ``slew_limit_ps``, and
-        ``line_registers``, the registers in series that a line would need; ``closes``, ``holds``: whether the target is met;
+        ``line_registers``, those that a line would need at its turns (None: rows alone are too slow); ``closes``, ``holds``: whether the target is met;
         ``repeaters``: lines by the distance of repeaters; ``scale``: what was taken from elsewhere, with sources.
 
     Raises
@@ -160,7 +160,7 @@ def time_array(plan: ArrayPlan, pins: Pins, options: TimingOptions) -> dict[str,
             "ghz": 1e3 / timed["period_ps"],
             **timed,
             "slew_limit_ps": limits[end],
-            "line_registers": _line_registers(timed, target_ps),
+            "line_registers": _line_registers(timed, floorplan.n_segments, target_ps),
         }
     own = [segment for line in timer.segments.values() for segment in line]
     repeaters = [
@@ -201,15 +201,14 @@ def time_array(plan: ArrayPlan, pins: Pins, options: TimingOptions) -> dict[str,
     }
 
 
-def _line_registers(timed: dict[str, Any], target_ps: float) -> int | None:
-    """Registers in series, at turns, with which a line would meet the target; None where a turn does not.
+def _line_registers(timed: dict[str, Any], n_segments: int, target_ps: float) -> int | None:
+    """Registers at turns with which the array would meet the target, beside one behind each source.
 
-    Each costs the time from its clock to its output and its setup; the source's own register is not counted. An estimate:
-    lines have no registers in the RTL.
+    From one of them a bit must come through the turns up to the next, and through any row there. An estimate: lines have no
+    registers in the RTL. None where no number is enough.
     """
-    turn: float = timed["turn_ps"]
-    along: float = target_ps - timed["launch_ps"] - timed["parts"].get("setup", 0.0)
-    if turn > along:
+    along: float = target_ps - timed["launch_ps"] - timed["row_ps"]
+    turns = int(along / timed["turn_ps"])
+    if turns < 1 or timed["inside_ps"] > target_ps:
         return None
-    to_row: float = timed["line_ps"] - timed["launch_ps"]
-    return max(0, ceil(to_row / turn / int(along / turn)) - 1)
+    return ceil(n_segments / turns) - 1

@@ -20,7 +20,7 @@ from hnlpu.merged import MergedPlan
 from hnlpu.repeater_timing import fo4_ps, time_plain_lines
 from hnlpu.rtl.liberty_cells import read_cells
 from hnlpu.taps import TapsPlan
-from hnlpu.timing import TimingOptions, random_pins, time_array, time_bundle
+from hnlpu.timing import TimingOptions, _line_registers, random_pins, time_array, time_bundle
 from hnlpu.timing_scale import ENDS, load_scale, read_tagged
 from hnlpu.tools import find_liberty
 
@@ -67,6 +67,13 @@ class TestArrays:
         assert skewed["hold_slack_ps"] == pytest.approx(-1, abs=0.1)
         assert skewed["period_ps"] == pytest.approx(timer.time("value")["period_ps"] + slack + 1)
 
+    def test_registers_in_lines(self):
+        timed = {"launch_ps": 10.0, "row_ps": 390.0, "turn_ps": 100.0, "inside_ps": 500.0}
+        # 600 ps are left for turns: six, so twelve turns take one register, thirteen take two.
+        assert [_line_registers(timed, n, 1000.0) for n in (6, 12, 13)] == [0, 1, 2]
+        assert _line_registers(timed, 6, 490.0) is None, "not one turn"
+        assert _line_registers(timed | {"inside_ps": 1001.0}, 6, 1000.0) is None
+
     def test_ends_of_the_ranges(self, timer):
         periods = [timer.time(end)["period_ps"] for end in ENDS]
         assert periods == sorted(periods)
@@ -79,6 +86,7 @@ class TestArrays:
     def test_the_library_s_own_gates(self):
         """Without a scale: SKY130's wires and rows, and gates of 180 nm."""
         timed = small_timer(40, "sky130")
+        assert timed.scale.wire("value") == (1.0, 1.0)
         assert not timed.scale.scaled and timed.time("value")["period_ps"] > 3000
 
     def test_cuts_shorten_rows(self, timer):
