@@ -2,7 +2,8 @@
 
     python benchmarks/timing.py [--size N] [--point T:E:CUTS ...]        # about a minute a point
 
-Needs OpenSTA and a Liberty file (Debian: opensta, qflow-tech-osu018). Weights are normal. Prints Markdown.
+Needs OpenSTA and a Liberty file (Debian: opensta, qflow-tech-osu018). Weights are normal. Prints
+Markdown.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""Array timer: the netlists of one array's lines and row, their wires, and what OpenSTA says of them.
+"""Array timer: one array's lines and row as netlists with wires, and what OpenSTA says of them.
 
     lines   registers -> source -> line: repeater, segment, repeater, ...  -> pin of the last row
     row     pins -> port -> adders -> accumulator -> registers
 
-The row's pins change when the slowest line of the heaviest bundle does, its other inputs when a register does. Wires inside a row have the lengths that the plan
-of its adders gives them, and repeaters where they are longer than the rules' distance.
+The row's pins change when the slowest line of the heaviest bundle does, its other inputs when a
+register does. Wires inside a row have the lengths that the plan of its adders gives them, and
+repeaters where they are longer than the rules' distance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -236,10 +237,11 @@ class ArrayTimer:
         Returns
         -------
         dict
-            ``period_ps``; ``line_ps``, when the slowest line has come to the last row, ``launch_ps`` of it to the source's
-            registers, ``turn_ps`` from one turn to the next; ``row_ps`` from a pin to the registers, setup included;
-            ``inside_ps`` from register to register; ``row_alone_ps``, the period if registers stood before the pins;
-            ``parts`` of the period; slews, hold slack, ends of the worst paths.
+            ``period_ps``; ``line_ps``, when the slowest line has come to the last row,
+            ``launch_ps`` of it to the source's registers, ``turn_ps`` from one turn to the next;
+            ``row_ps`` from a pin to the registers, setup included; ``inside_ps`` from register to
+            register; ``row_alone_ps``, the period if registers stood before the pins; ``parts`` of
+            the period; slews, hold slack, ends of the worst paths.
         """
         to_ps = self.scale.time[end] * 1e3
         lines = self._lines(end, self.repeater, self.segments)
@@ -293,7 +295,7 @@ class ArrayTimer:
         return port != "clk" and not (name == "pins" and int(index) >= first)
 
     def distances(self) -> Iterator[dict[str, Any]]:
-        """Delay and slew of plain lines by the distance of repeaters, with the mean load of their layer."""
+        """Plain lines by the distance of repeaters, with the mean load of their layer."""
         for layer in ("M8", "M10"):
             chosen = (self._nets.n_pins > 0) & (self._nets.on_m10 == (layer == "M10"))
             if chosen.any():
@@ -324,7 +326,7 @@ def _launched(source: Source) -> str:
 
 
 def _pin_arrival(path: TimingPath) -> float:
-    """Arrival at the input of the last cell, a pin of the row: behind it are its output and a port."""
+    """Arrival at the input of the last cell, behind which are its output and a port."""
     return path.stages[-3].arrival_ns
 
 

@@ -1,6 +1,7 @@
-"""Repeaters: how fast a library's inverters are, and plain lines by the distance of their repeaters.
+"""Repeaters: a library's FO4, and plain lines by the distance of their repeaters.
 
-Contract (checked by ``tests/test_timing.py``): a longer line takes longer; slews grow with the distance.
+Contract (checked by ``tests/test_timing.py``): a longer line takes longer; slews grow with the
+distance.
 """
 
 from collections.abc import Iterator
@@ -67,7 +68,8 @@ def time_plain_lines(
     Yields
     ------
     dict
-        ``um`` between repeaters; ``delay_ps`` of one with its wire, ``ps_per_mm``, ``slew_ps`` at its end, at the node.
+        ``um`` between repeaters; ``delay_ps`` of one with its wire, ``ps_per_mm``, ``slew_ps`` at
+        its end, at the node.
     """
     for um in (share * rules.silicon.repeater_distance_um for share in _DISTANCES):
         netlist = Netlist("hn_plain", inputs={"clk": "clk", "a": "a"})

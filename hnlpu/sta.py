@@ -1,7 +1,7 @@
 """OpenSTA: what it is asked, and the paths that it answers with.
 
-Contract (checked by ``tests/test_sta.py``): arrivals of a small netlist are those of the library's tables and of the
-wires' Elmore delays.
+Contract (checked by ``tests/test_sta.py``): arrivals of a small netlist are those of the library's
+tables and of the wires' Elmore delays.
 """
 
 import re

@@ -1,11 +1,11 @@
-"""Timing: how fast an array's row and lines run, by OpenSTA on a real library's cells, and whether a clock closes.
+"""Timing: how fast an array's row and lines run, by OpenSTA, and whether a clock closes.
 
-Gates are scaled to the rules' node (``hnlpu.timing_scale``), wires are the rules'. Ideal, so left out: the clock tree,
-the distribution of the sequencer's signals (each source and row has registers beside it), coupling, variation, wires of
-the accumulator and of a source.
+Gates are scaled to the rules' node (``hnlpu.timing_scale``), wires are the rules'. Ideal, so left
+out: the clock tree, the distribution of the sequencer's signals (each source and row has registers
+beside it), coupling, variation, wires of the accumulator and of a source.
 
-Contract (checked by ``tests/test_timing.py``): longer lines take longer, an array with more rows is not faster, and hold
-violations made on purpose are found.
+Contract (checked by ``tests/test_timing.py``): longer lines take longer, an array with more rows is
+not faster, and hold violations made on purpose are found.
 """
 
 from dataclasses import dataclass
@@ -134,9 +134,11 @@ def time_array(plan: ArrayPlan, pins: Pins, options: TimingOptions) -> dict[str,
     Returns
     -------
     dict
-        ``ends``: what :meth:`ArrayTimer.time` returns at each end of the scale's ranges, with ``ghz``, ``slew_limit_ps``, and
-        ``line_registers``, those that a line would need at its turns (None: rows alone are too slow); ``closes``, ``holds``: whether the target is met;
-        ``repeaters``: lines by the distance of repeaters; ``scale``: what was taken from elsewhere, with sources.
+        ``ends``: what :meth:`ArrayTimer.time` returns at each end of the scale's ranges, with
+        ``ghz``, ``slew_limit_ps``, and ``line_registers``, those that a line would need at its
+        turns (None: rows alone are too slow); ``closes``, ``holds``, ``slews``: whether the target
+        is met, at each end; ``repeaters``: lines by the distance of repeaters; ``scale``: what was
+        taken from elsewhere, with sources.
 
     Raises
     ------
@@ -204,8 +206,8 @@ def time_array(plan: ArrayPlan, pins: Pins, options: TimingOptions) -> dict[str,
 def _line_registers(timed: dict[str, Any], n_segments: int, target_ps: float) -> int | None:
     """Registers at turns with which the array would meet the target, beside one behind each source.
 
-    From one of them a bit must come through the turns up to the next, and through any row there. An estimate: lines have no
-    registers in the RTL. None where no number is enough.
+    From one of them a bit must come through the turns up to the next, and through any row there. An
+    estimate: lines have no registers in the RTL. None where no number is enough.
     """
     along: float = target_ps - timed["launch_ps"] - timed["row_ps"]
     turns = int(along / timed["turn_ps"])

@@ -1,11 +1,12 @@
 """Scale: from the gates of a real library to those of a node, by a change of units.
 
-The library stays as it is. If a node's gates switch ``time`` times as slowly as the library's and have ``load`` times
-their capacitance, then a wire of the node is to its gates what a wire of
+The library stays as it is. If a node's gates switch ``time`` times as slowly as the library's and
+have ``load`` times their capacitance, then a wire of the node is to its gates what a wire of
 
     R x load / time  and  C / load
 
-is to the library's, and every time that comes out is multiplied by ``time``. Gates are scaled, wires are not.
+is to the library's, and every time that comes out is multiplied by ``time``. Gates are scaled,
+wires are not.
 """
 
 import tomllib
@@ -117,7 +118,8 @@ def load_scale(rules: str, fo4_ps: float, gate_ff: float) -> TimingScale:
     Parameters
     ----------
     rules : str
-        A set of its own file is timed with the wires of ``n5`` inside a row, and the library's gates.
+        A set of its own file is timed with the wires of ``n5`` inside a row, and the library's
+        gates.
     fo4_ps, gate_ff : float
         Of the library: an inverter that drives four, and its input.
     """

@@ -1,10 +1,10 @@
-"""Line chain: the lines of one bundle from their source to the last row, as a netlist of cells and wires.
+"""Line chain: a bundle's lines from their source to the last row, as cells and wires.
 
-A line leaves the source through a repeater and meets another at every turn; each of its pins is the port of a row.
-Chains of plain wires, for the distance of repeaters, are made here too.
+A line leaves the source through a repeater and meets another at every turn; each of its pins is the
+port of a row. Chains of plain wires, for the distance of repeaters, are made here too.
 
-Contract (checked by ``tests/layout/test_line_chain.py``): every pin of the bundle is on the wire of its line and
-segment, and the wires are as long as the drawn ones.
+Contract (checked by ``tests/layout/test_line_chain.py``): every pin of the bundle is on the wire of
+its line and segment, and the wires are as long as the drawn ones.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,11 @@
 """Row wires: how far the bits of a row's adders travel along its strip.
 
-An adder stands where the last of its bits arrives, so a bit's wire is as long as from the adder that makes it to the
-farthest that takes it. Sums of the whole row go on to the accumulator at the right end.
+An adder stands where the last of its bits arrives, so a bit's wire is as long as from the adder
+that makes it to the farthest that takes it. Sums of the whole row go on to the accumulator at the
+right end.
 
-Contract (checked by ``tests/layout/test_row_wires.py``): together the wires are as long as the plan's mean number
-of tracks says, or shorter.
+Contract (checked by ``tests/layout/test_row_wires.py``): together the wires are as long as the
+plan's mean number of tracks says, or shorter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ __all__ = ["compression_wires", "row_wires"]
 def compression_wires(
     plan: Compression, places: Sequence[float], end: float
 ) -> Iterator[tuple[str, float]]:
-    """``(wire, length)`` of every bit that an adder or register makes, and of the inputs as ``in_{i}``.
+    """``(wire, length)`` of every bit that a step makes, and of the inputs as ``in_{i}``.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
-"""SPEF: nets of wires as ladders of resistance and capacitance (IEEE 1481), with the pins that are on them.
+"""SPEF: wires as ladders of resistance and capacitance (IEEE 1481), with the pins on them.
 
-Contract (checked by ``tests/layout/test_spef.py``): sums are kept, and Elmore delays are those of the ladder.
+Contract (checked by ``tests/layout/test_spef.py``): sums are kept, and Elmore delays are those of
+the ladder.
 """
 
 from collections.abc import Sequence
@@ -79,10 +80,12 @@ def spef_net(wire: Wire, ohm_factor: float = 1.0, ff_factor: float = 1.0) -> str
     lines = [f"*D_NET {wire.net} {wire.total_ff * ff_factor:.6f}", "*CONN", f"*I {wire.driver} O"]
     lines += [f"*I {pin.name} I" for pin in wire.pins]
     lines.append("*CAP")
-    lines += [f"{i} {node} {c * ff_factor:.6f}" for i, (node, c) in enumerate(zip(nodes, caps, strict=True), 1)]  # fmt: skip
+    for i, (node, c) in enumerate(zip(nodes, caps, strict=True), 1):
+        lines.append(f"{i} {node} {c * ff_factor:.6f}")
     lines.append("*RES")
     # No resistor may be zero.
-    lines += [f"{i} {a} {b} {max(r * ohm_factor, 1e-3):.6f}" for i, (a, b, r) in enumerate(resistors, 1)]  # fmt: skip
+    for i, (a, b, r) in enumerate(resistors, 1):
+        lines.append(f"{i} {a} {b} {max(r * ohm_factor, 1e-3):.6f}")
     return "\n".join([*lines, "*END", "", ""])
 
 

@@ -1,10 +1,12 @@
 """Mapping: a base's row or source as a flat netlist of a real library's cells.
 
-Leaf cells and modules are mapped each by itself with ``abc``, so that the adders stay where the plan has put
-them; then the netlist is flattened. Registers with an enable become plain ones behind a clock gate, as they
-are counted (``hnlpu.rtl.synthesis``); the gate is taken as part of the clock tree, which is ideal here.
+Leaf cells and modules are mapped each by itself with ``abc``, so that the adders stay where the
+plan has put them; then the netlist is flattened. Registers with an enable become plain ones behind
+a clock gate, as they are counted (``hnlpu.rtl.synthesis``); the gate is taken as part of the clock
+tree, which is ideal here.
 
-Contract (checked by ``tests/rtl/test_mapping.py``): the mapped netlist computes what the module does.
+Contract (checked by ``tests/rtl/test_mapping.py``): cells compute what the leaf cells do; a row has
+every register, on the clock, and every net one driver.
 """
 
 import json

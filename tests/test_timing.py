@@ -1,4 +1,4 @@
-"""Timing of arrays: parts add up, more wire is slower, violations are found, and every outside number has a source."""
+"""Timing of arrays: parts add up, more wire is slower, violations are found."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A library whose delays are linear, so that arrivals can be computed by hand; marks for tests that need tools."""
+"""A library of linear delays, so that arrivals can be computed by hand; marks for tools."""
 
 import shutil
 
