@@ -80,8 +80,8 @@ def spef_net(wire: Wire, ohm_factor: float = 1.0, ff_factor: float = 1.0) -> str
     lines = [f"*D_NET {wire.net} {wire.total_ff * ff_factor:.6f}", "*CONN", f"*I {wire.driver} O"]
     lines += [f"*I {pin.name} I" for pin in wire.pins]
     lines.append("*CAP")
-    for i, (node, c) in enumerate(zip(nodes, caps, strict=True), 1):
-        lines.append(f"{i} {node} {c * ff_factor:.6f}")
+    for i, (name, c) in enumerate(zip(nodes, caps, strict=True), 1):
+        lines.append(f"{i} {name} {c * ff_factor:.6f}")
     lines.append("*RES")
     # No resistor may be zero.
     for i, (a, b, r) in enumerate(resistors, 1):
