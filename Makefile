@@ -34,6 +34,10 @@ $(VENV)/installed-dev: pyproject.toml hnlpu rtl sim layout costmodel verificatio
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	  || echo "chromium is not installed: the test of the cost page will be skipped"
+	@{ command -v sta && [ -e /usr/share/qflow/tech/osu018/osu018_stdcells.lib ]; } >/dev/null || { [ "$$(id -u)" = 0 ] \
+	  && command -v apt-get >/dev/null && apt-get update -qq \
+	  && apt-get install -y -qq --no-install-recommends opensta qflow-tech-osu018 >/dev/null; } \
+	  || echo "opensta or qflow-tech-osu018 is not installed: tests of timing will be skipped"
 	touch $@ $(VENV)/installed
 
 clean:

@@ -33,6 +33,7 @@ typical use:
   hnlpu evaluate CKPT | DIR                    distance to floating point, text, exact answers
   hnlpu explore CKPT | --shape 1024x128        architectures side by side, the Pareto front
   hnlpu layout DIR -o OUT                      the metal as mask files, drawn, checked, read back
+  hnlpu timing DIR | --shape 2880x2880         period, hold and slews by OpenSTA, at 5 nm
   hnlpu respin OLD NEW                         which masks new weights change, and what they cost
   hnlpu defects DIR CKPT                       random defects of the metal: yield and answers
   hnlpu estimate DIR | --model gpt-oss-120b    area, cost, speed, energy, carbon, beside GPUs
@@ -169,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
             "--layers", default="both", metavar="L",
             help="of taps; both: lines on M8 and M10; M8: on M8 alone, so that one via mask holds the weights",
         )  # fmt: skip
+
+    def tracks(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--tracks", type=int, default=0, metavar="N",
             help="of merged and paper: tracks of M9 in a strip (as few as all matrices need)",
@@ -554,6 +557,7 @@ examples:
     layout.add_argument("bundle", help="folder written by generate")
     out(layout, "receives the masks")
     rules(layout)
+    tracks(layout)
     layout.add_argument(
         "--match", default="", metavar="TEXT", help="only matrices whose names hold this"
     )
@@ -566,6 +570,52 @@ examples:
         "--check", nargs="?", const="samples", choices=("samples", "whole"),
         help="also check design rules and follow the metal (extra [layout]): in samples of large arrays, or whole",
     )  # fmt: skip
+    timing = verb(
+        "timing",
+        verbs.timing,
+        "time lines and rows of arrays by static timing analysis",
+        "Maps a row to a real library, writes the wires' parasitics and runs OpenSTA; gates are scaled to the rules' node. "
+        "Exit code 1 if the target does not close, a hold time is violated or slews are too slow.",
+        example="""\
+examples:
+  hnlpu timing DIR --match q_proj
+  hnlpu timing --shape 2880x2880 --phases 3 --cuts 8
+needs: OpenSTA and a Liberty file (Debian: opensta, qflow-tech-osu018)""",
+    )
+    timing.add_argument(
+        "bundle", nargs="?", help="folder written by generate, of the taps architecture"
+    )
+    timing.add_argument(
+        "--shape", type=_shape, metavar="KxN", help="inputs x outputs, with normal weights, instead"
+    )
+    rules(timing)
+    timing.add_argument(
+        "--match", default="", metavar="TEXT", help="only bases of matrices whose names hold this"
+    )
+    timing.add_argument(
+        "--liberty", metavar="FILE", help="cells (Debian's qflow-tech-osu018, 180 nm)"
+    )
+    timing.add_argument(
+        "--target", type=float, default=1.0, metavar="GHZ", help="clock asked for (1)"
+    )
+    timing.add_argument(
+        "--skew", type=float, default=0.0, metavar="PS", help="uncertainty of the clock's edges (0)"
+    )
+    timing.add_argument(
+        "--repeater", metavar="CELL", help="buffer that repeats lines (the fastest of the library)"
+    )
+    widths(timing)
+    timing.add_argument(
+        "--exponent-values",
+        type=int,
+        default=1,
+        metavar="E",
+        help="of --shape: block exponents (1)",
+    )
+    timing.add_argument(
+        "--cuts", type=int, default=0, metavar="C", help="of --shape: register cuts (0)"
+    )
+    timing.add_argument("--seed", type=int, default=0, help="of the weights of --shape (0)")
     respin = verb(
         "respin",
         verbs.respin,
@@ -575,6 +625,7 @@ examples:
     respin.add_argument("old", help="folder written by generate")
     respin.add_argument("new", help="the same model with other weights")
     rules(respin)
+    tracks(respin)
     respin.add_argument("--node", default="5nm", metavar="N", help="whose masks are priced (5nm)")
     respin.add_argument("--eco", metavar="FILE", help="write a Tcl script: a call for each shape")
     defects = verb(

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hnlpu.defects import DefectOptions, damage_chips
+from hnlpu.defects import DENSITIES, DefectOptions, damage_chips
 from hnlpu.errors import HnlpuError
 from hnlpu.printing import show_line, show_table
 from hnlpu.progress import Progress
@@ -13,8 +13,8 @@ __all__ = ["damage"]
 
 
 def damage(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
-    given = {"densities": tuple(args.density)} if args.density else {}
     options = DefectOptions(
+        densities=tuple(args.density) or DENSITIES,
         rules=args.rules,
         rules_file=Path(args.rules_file) if args.rules_file else None,
         layers=args.layers,
@@ -23,7 +23,6 @@ def damage(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         spare_rows=args.spare_rows,
         behaviour=args.behaviour,
         text=Path(args.text) if args.text else None,
-        **given,
     )
     result = damage_chips(args.bundle, args.checkpoint, options, progress=show)
     if args.png:

@@ -12,9 +12,19 @@ from pathlib import Path
 
 from hnlpu.errors import MissingToolError
 
-__all__ = ["Tool", "find_tools", "find_verilator", "has_lz4", "simulator_environment"]
+__all__ = [
+    "Tool",
+    "find_liberty",
+    "find_sta",
+    "find_tools",
+    "find_verilator",
+    "has_lz4",
+    "simulator_environment",
+]
 
 _MIN_VERILATOR = (5, 36)
+#: Where Debian's qflow-tech-osu018 puts a real library.
+_LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,48 @@ def find_verilator() -> tuple[Path, str]:
     )
 
 
+def find_sta() -> tuple[Path, str]:
+    """Binary and version of OpenSTA.
+
+    Raises
+    ------
+    MissingToolError
+        It is not on PATH.
+    """
+    place = shutil.which("sta")
+    if place is None:
+        raise MissingToolError(
+            "no timer: OpenSTA is needed",
+            where="PATH",
+            got="no program sta",
+            do="install OpenSTA (on Debian: apt-get install opensta); everything but timing works without it",
+        )
+    done = subprocess.run(
+        [place, "-version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return Path(place), done.stdout.strip() or "unknown"
+
+
+def find_liberty(path: str | Path | None = None) -> Path:
+    """A Liberty file: the given one, or Debian's.
+
+    Raises
+    ------
+    MissingToolError
+        None is given, and Debian's is not installed.
+    """
+    if path is not None:
+        return Path(path)
+    if _LIBERTY.is_file():
+        return _LIBERTY
+    raise MissingToolError(
+        "no cell library: a Liberty file is needed",
+        where="timing",
+        got=f"no {_LIBERTY}",
+        do="name one with --liberty, or install one (on Debian: apt-get install qflow-tech-osu018)",
+    )
+
+
 def simulator_environment(verilator: Path) -> dict[str, str]:
     """Environment in which cocotb's runner finds that Verilator and its makefiles link.
 
@@ -122,6 +174,22 @@ def _package(name: str, needed_for: str, *, required: bool = True) -> Tool:
         return Tool(name, needed_for, None, "Python package", extra if required else None)
 
 
+def _timer() -> Tool:
+    try:
+        place, text = find_sta()
+    except MissingToolError:
+        return Tool("opensta", "timing: the timer (optional)", None, "-")
+    return Tool("opensta", "timing: the timer (optional)", text, str(place))
+
+
+def _cell_library() -> Tool:
+    try:
+        place = str(find_liberty())
+    except MissingToolError:
+        place = "-"
+    return Tool("liberty", "timing: a library of cells (optional)", None, place)
+
+
 def find_tools() -> list[Tool]:
     """Everything a verb may need, found or not."""
     tools = [
@@ -148,6 +216,7 @@ def find_tools() -> list[Tool]:
         _package("huggingface-hub", "hub repository ids (extra [hub])", required=False),
         _package("distributed", "simulate: sweeps on a cluster (extra [dask])", required=False),
     ]
+    tools += [_timer(), _cell_library()]
     lz4 = shutil.which("g++") is not None and has_lz4()
     tools.append(
         Tool(

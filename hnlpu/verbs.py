@@ -33,6 +33,7 @@ __all__ = [
     "respin",
     "run",
     "simulate",
+    "timing",
     "verify",
 ]
 
@@ -237,6 +238,12 @@ def defects(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     from hnlpu import defect_verbs
 
     return defect_verbs.damage(args, show)
+
+
+def timing(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
+    from hnlpu import timing_verbs
+
+    return timing_verbs.timing(args, show)
 
 
 def verify(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
