@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import base_shapes, expand_all
 from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.floorplan import Floorplan
@@ -80,43 +79,56 @@ def _faults(mask: str, what: str, boxes: Boxes) -> list[Fault]:
     return [Fault(f"shape {what}", mask, x, y) for x, y in centres.tolist()]
 
 
-#: Bits of a coordinate and of a size in a key; a mask is at most 16.7 mm wide.
+#: Bits of a coordinate and of the number of a size where boxes are packed into numbers.
 _PLACE_BITS, _SIZE_BITS = 24, 15
 
 
 def compare_boxes(expected: Boxes, found: Boxes) -> tuple[Boxes, Boxes]:
-    """Boxes that are expected and not found, and the other way round; each counts as often as it stands.
-
-    Raises
-    ------
-    HnlpuError
-        Coordinates or sizes beyond those of any mask.
-    """
-    both = np.concatenate([expected, found])
-    if not len(both):
-        return both, both
-    low = both[:, :2].min(axis=0)
-    places = both[:, :2] - low
-    extent = both[:, 2:] - both[:, :2]
-    sizes, size = np.unique(extent[:, 0] << 32 | extent[:, 1], return_inverse=True)
-    if int(places.max()) >> _PLACE_BITS or len(sizes) >> _SIZE_BITS or int(extent.min()) < 0:
-        raise HnlpuError("shapes beyond any mask", where="a mask file",
-                         got=f"{places.max()} units wide, {len(sizes)} sizes",
-                         do="draw it again with hnlpu layout")  # fmt: skip
-    keys = (places[:, 0] << _PLACE_BITS | places[:, 1]) << _SIZE_BITS | size.ravel()
-    these, those = np.sort(keys[: len(expected)]), np.sort(keys[len(expected) :])
+    """Boxes that are expected and not found, and the other way round; each counts as often as it stands."""
+    if not len(expected) + len(found):
+        return expected, found
+    pack = _Packing(expected, found)
+    if not pack.fits:
+        every, numbers = np.unique(np.concatenate([expected, found]), axis=0, return_inverse=True)
+        numbers = numbers.ravel()
+        these, those = np.sort(numbers[: len(expected)]), np.sort(numbers[len(expected) :])
+        return every[_without(these, those)], every[_without(those, these)]
+    these, those = (np.sort(pack.keys(own)) for own in (expected, found))
     if np.array_equal(these, those):
-        return both[:0], both[:0]
+        return expected[:0], found[:0]
+    return pack.boxes(_without(these, those)), pack.boxes(_without(those, these))
 
-    def boxes(left: npt.NDArray[np.int64]) -> Boxes:
-        wide = sizes[left & (1 << _SIZE_BITS) - 1]
-        place = left >> _SIZE_BITS
-        corner = np.stack([place >> _PLACE_BITS, place & (1 << _PLACE_BITS) - 1], axis=1) + low
-        return np.concatenate(
-            [corner, corner + np.stack([wide >> 32, wide & 0xFFFFFFFF], 1)], axis=1
-        )
 
-    return boxes(_without(these, those)), boxes(_without(those, these))
+class _Packing:
+    """Boxes as numbers: x, y, and which of the sizes there are; a mask of 16.7 mm fits."""
+
+    def __init__(self, *sets: Boxes) -> None:
+        corners = [own[:, :2] for own in sets if len(own)]
+        self._low = np.min([own.min(axis=0) for own in corners], axis=0)
+        far = np.max([own.max(axis=0) for own in corners], axis=0) - self._low
+        self._sizes = np.unique(np.concatenate([np.unique(_size(own)) for own in sets]))
+        self.fits = bool(int(far.max()) >> _PLACE_BITS == 0 and self._sizes[0] >= 0
+                         and len(self._sizes) >> _SIZE_BITS == 0)  # fmt: skip
+
+    def keys(self, boxes: Boxes) -> npt.NDArray[np.int64]:
+        x, y = boxes[:, 0] - self._low[0], boxes[:, 1] - self._low[1]
+        size = np.searchsorted(self._sizes, _size(boxes))
+        keys: npt.NDArray[np.int64] = (x << _PLACE_BITS | y) << _SIZE_BITS | size
+        return keys
+
+    def boxes(self, keys: npt.NDArray[np.int64]) -> Boxes:
+        """The inverse of :meth:`keys`."""
+        size = self._sizes[keys & (1 << _SIZE_BITS) - 1]
+        place = keys >> _SIZE_BITS
+        low = np.stack([place >> _PLACE_BITS, place & (1 << _PLACE_BITS) - 1], axis=1) + self._low
+        return np.concatenate([low, low + np.stack([size >> 32, size & 0xFFFFFFFF], 1)], axis=1)
+
+
+def _size(boxes: Boxes) -> npt.NDArray[np.int64]:
+    """Width and height of each box in a number, -1 where one is negative."""
+    wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    size: npt.NDArray[np.int64] = np.where((wide < 0) | (high < 0), -1, wide << 32 | high)
+    return size
 
 
 def _without(these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

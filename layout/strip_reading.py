@@ -31,6 +31,7 @@ Bools = npt.NDArray[np.bool_]
 
 #: Faults told one by one; the rest is counted.
 _MANY = 100
+_FAR = np.iinfo(np.int32).max - 1
 #: Rows followed at a time: as many whole segments as hold about so many pins.
 _PINS = 1 << 20
 
@@ -73,11 +74,13 @@ def read_strips(
     faults = _Faults()
     faults.told, faults.n = base or read_strip_base(strips, boxes)
     faults.told = list(faults.told)
-    own: dict[str, Boxes] = {}
+    own: dict[str, npt.NDArray[np.int32]] = {}
     for mask in strips.weight_masks:
         missing, extra = compare_boxes(strip_base(strips).boxes(strips, mask), boxes(mask))
         faults.boxes("shape missing", mask, missing)
-        own[mask] = extra[np.argsort(extra[:, 1], kind="stable")]
+        # Half as wide: they are held for all rows. Places beyond are nowhere in an array either.
+        near = np.clip(extra, -_FAR, _FAR).astype(np.int32)
+        own[mask] = near[np.argsort(near[:, 1], kind="stable")]
     n_rows = strips.plan.n_rows
     pins = np.full((n_rows, strips.n_row_pins), OPEN, dtype=np.int64)
     segments = max(1, _PINS // strips.n_row_pins // strips.segment_rows)
@@ -87,10 +90,13 @@ def read_strips(
         y0 = 0 if not first else int(strips.row_y_nm(np.array(low)))
         y1 = int(strips.row_y_nm(np.array(high - 1))) + strips.row_nm
         if high == n_rows:
-            y1 = 1 << 60
+            y1 = _FAR + 1
         elif strips.segment(first + segments)[0] < n_rows:
             y1 = int(strips.row_y_nm(np.array(high)))
-        part = {m: b[slice(*np.searchsorted(b[:, 1], [y0, y1]))] for m, b in own.items()}
+        part = {
+            m: b[slice(*np.searchsorted(b[:, 1], [y0, y1]))].astype(np.int64)
+            for m, b in own.items()
+        }
         pins[low:high] = _Metal(strips, part, np.arange(low, high), faults).pins()
     return Reading(pins, faults.told, faults.n)
 

@@ -3,12 +3,15 @@
 Two roads: klayout's extraction follows metal from port to port, ``read_masks`` goes by places.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from drawings import PLANS, drawn, random_pins, small_floorplan
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hnlpu.base import LOW
 from hnlpu.errors import HnlpuError
@@ -266,5 +269,17 @@ def test_compared_boxes_count_as_often_as_they_stand():
     none = np.zeros((0, 4), dtype=np.int64)
     assert [len(part) for part in compare_boxes(none, none)] == [0, 0]
     assert compare_boxes(none, box)[1].tolist() == box.tolist()
-    with pytest.raises(HnlpuError, match="beyond any mask"):
-        compare_boxes(box, box + (1 << 40))
+    assert [p.tolist() for p in compare_boxes(box, box[:, [2, 3, 0, 1]])] == [
+        box.tolist(), [[1, 1, 0, 0]]
+    ]  # fmt: skip
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 1 << 12, 1 << 40]))
+def test_compared_boxes_are_those_of_a_count(seed, far):
+    """Also where boxes are too far away or too many kinds to be packed into numbers."""
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(0, 3, (rng.integers(0, 9), 4)) * far for _ in range(2))
+    counts = [Counter(map(tuple, boxes.tolist())) for boxes in (one, other)]
+    missing, extra = compare_boxes(one, other)
+    assert Counter(map(tuple, missing.tolist())) == counts[0] - counts[1]
+    assert Counter(map(tuple, extra.tolist())) == counts[1] - counts[0]
