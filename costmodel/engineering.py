@@ -1,8 +1,9 @@
 """One-time cost: masks shared by all chips, masks with the weights of one, design, and what new weights cost.
 
-Masks are priced in DUV masks. With U units in a full set of price F and w units that carry weights:
+Masks are priced in DUV masks. With U units in a full set of price F, w units that carry weights, and s second exposures
+among these, which the full set has not:
 
-    shared = F (U - w) / U,   one variant = F w / U
+    shared = F (U + s - w) / U,   one variant = F w / U
 
 Design cost has a law: the paper's effort for its chip at 5 nm x node factor x (die / paper's die)^exponent.
 """
@@ -18,6 +19,7 @@ INPUTS = {
     "mask_set_usd": "USD",
     "mask_units": "mask",
     "weight_mask_units": "mask",
+    "second_exposure_units": "mask",
     "architecture_usd": "USD",
     "verification_usd": "USD",
     "physical_usd": "USD",
@@ -30,9 +32,9 @@ INPUTS = {
 
 
 @rule("USD")
-def mask_shared_usd(mask_set_usd, mask_units, weight_mask_units):
-    """Full set x (units - units that carry weights) / units."""
-    return mask_set_usd * (mask_units - weight_mask_units) / mask_units
+def mask_shared_usd(mask_set_usd, mask_units, weight_mask_units, second_exposure_units):
+    """Full set x (units + second exposures - units that carry weights) / units."""
+    return mask_set_usd * (mask_units + second_exposure_units - weight_mask_units) / mask_units
 
 
 @rule("USD/chip")

@@ -27,11 +27,12 @@ class MaskLayer:
 
 @dataclass(frozen=True, slots=True)
 class MaskStack:
-    """Every mask of a node, and those that carry weights."""
+    """Every mask of a node, those that carry weights, and those of these that take a second exposure."""
 
     node: str
     layers: tuple[MaskLayer, ...]
     weight_masks: dict[str, tuple[str, ...]]
+    twice: dict[str, tuple[str, ...]]
     euv_weight: Quantity
     source: str
     confidence: str
@@ -43,7 +44,7 @@ class MaskStack:
         return len(chosen) - n_euv + n_euv * self.euv_weight.value
 
     def inputs(self, architecture: str) -> Inputs:
-        """``mask_units`` and ``weight_mask_units``.
+        """``mask_units``, ``weight_mask_units``, and ``second_exposure_units`` among these.
 
         Raises
         ------
@@ -58,12 +59,20 @@ class MaskStack:
                 do=f"choose one of {', '.join(ARCHITECTURES)}",
             )
         carriers = self.weight_masks[ARCHITECTURES[architecture]]
+        twice = self.twice[ARCHITECTURES[architecture]]
         source = f"{self.source}; under {architecture} weights are in {', '.join(carriers)}"
+        if twice:
+            source += f"; {', '.join(twice)} take two exposures, as drawn (docs/metal.md)"
 
         def units(value: float) -> Quantity:
             return Quantity(value, "mask", value, value, source, self.confidence)
 
-        return {"mask_units": units(self.units()), "weight_mask_units": units(self.units(carriers))}
+        second = self.units(twice)
+        return {
+            "mask_units": units(self.units()),
+            "weight_mask_units": units(self.units(carriers) + second),
+            "second_exposure_units": units(second),
+        }
 
 
 def load_masks(node: str, path: Path | None = None) -> MaskStack:
@@ -74,7 +83,8 @@ def load_masks(node: str, path: Path | None = None) -> MaskStack:
         raise HnlpuError("unknown node", where=f"{file.name}", got=repr(node),
                          do=f"known are {', '.join(nodes)}")  # fmt: skip
     lists = tuple(dict.fromkeys(ARCHITECTURES.values()))
-    file.only(("source", "confidence", "layers", *lists), node)
+    keys = [key for name in lists for key in (name, f"{name}_twice")]
+    file.only(("source", "confidence", "layers", *keys), node)
     layers = []
     groups = file.get(f"{node}.layers")
     if not isinstance(groups, list):
@@ -93,17 +103,23 @@ def load_masks(node: str, path: Path | None = None) -> MaskStack:
         else:
             raise file.error(key, "names and count differ", f"{names!r} and {count!r}",
                              "name every mask, or the group once")  # fmt: skip
-    weight_masks = {}
-    for name in lists:
-        weight_masks[name] = file.texts(f"{node}.{name}")
-        unknown = set(weight_masks[name]) - {layer.name for layer in layers}
+    named = {}
+    for key in keys:
+        named[key] = file.texts(f"{node}.{key}")
+        known = (
+            named[key.removesuffix("_twice")]
+            if key.endswith("_twice")
+            else [w.name for w in layers]
+        )
+        unknown = set(named[key]) - set(known)
         if unknown:
-            raise file.error(f"{node}.{name}", "no such mask", min(unknown),
-                             "use the names of layers")  # fmt: skip
+            raise file.error(f"{node}.{key}", "no such mask", min(unknown),
+                             "use the names of layers, for a second exposure of those with weights")  # fmt: skip
     return MaskStack(
         node=node,
         layers=tuple(layers),
-        weight_masks=weight_masks,
+        weight_masks={name: named[name] for name in lists},
+        twice={name: named[f"{name}_twice"] for name in lists},
         euv_weight=file.quantity("euv_weight", "mask"),
         source=file.text(f"{node}.source"),
         confidence=file.text(f"{node}.confidence"),

@@ -71,7 +71,7 @@ def test_totals_are_sums_and_chips_fit(
         sum(parts) + found["mask_shared_usd"] + found["chips"] * found["mask_per_chip_usd"]
     )
     assert found["mask_shared_usd"] + found["mask_per_chip_usd"] == pytest.approx(
-        found["mask_set_usd"]
+        found["mask_set_usd"] * (1 + found["second_exposure_units"] / found["mask_units"])
     )
     assert found["tco_usd"] == pytest.approx(
         found["nre_usd"] + found["chips_usd"] + found["facility_usd"] + found["network_usd"]
@@ -167,8 +167,9 @@ def test_break_even_is_where_costs_meet(consistent: Any) -> None:
     assert np.isfinite(systems)
     assert consistent(systems=systems * 1.3)["cost_advantage"] > 1
     assert consistent(systems=systems / 1.5)["cost_advantage"] < 1
-    rate = at_mid["break_even_respins_per_year"]
-    met = consistent(respins_per_year=rate)
+    rate = consistent(systems=systems * 1.3)["break_even_respins_per_year"]
+    assert rate > 0
+    met = consistent(systems=systems * 1.3, respins_per_year=rate)
     assert met["tco_usd"] == pytest.approx(met["gpu_tco_usd"])
 
 
@@ -212,7 +213,7 @@ def test_consistent_mode_changes_the_listed_rules_and_no_others(consistent: Any)
     paper, ours = paper_sheet().rules, consistent_sheet().rules
     assert listed == paper.keys() & ours.keys()
     # the same law gives the paper's dollars on the paper's numbers
-    shared = ours["mask_shared_usd"].function(30e6, 130.0, 10.0)
+    shared = ours["mask_shared_usd"].function(30e6, 130.0, 10.0, 0.0)
     variant = ours["mask_per_chip_usd"].function(30e6, 130.0, 10.0)
     assert shared == pytest.approx(27.69e6, rel=1e-3)
     assert ours["mask_variants_usd"].function(variant, 16.0) == pytest.approx(36.92e6, rel=1e-3)
@@ -223,10 +224,10 @@ def test_consistent_mode_changes_the_listed_rules_and_no_others(consistent: Any)
             assert paper[item.figure].function(*values) == ours[item.figure].function(*values)
 
 
-def test_via_masks_respin_at_a_fifth(make_consistent: Callable[..., Any]) -> None:
+def test_via_masks_respin_at_two_fifths(make_consistent: Callable[..., Any]) -> None:
     taps = make_consistent()()
     regions = make_consistent(design=Design(architecture="paper"))()
-    assert regions["mask_per_chip_usd"] == pytest.approx(5 * taps["mask_per_chip_usd"])
+    assert regions["mask_per_chip_usd"] == pytest.approx(10 / 4 * taps["mask_per_chip_usd"])
 
 
 def test_every_input_has_a_unit_and_a_home(consistent: Any) -> None:
