@@ -39,10 +39,12 @@ def extract_strips(
     nets = Nets(strips.rules, masks)
     faults: list[Fault] = []
     drives: dict[int, tuple[str, int, int]] = {}
+    begun: set[tuple[int, int]] = set()
     for name, driver, where, x, y in _driver_ports(strips):
         if window is not None and not window.holds(x, y):
             continue
         net = nets.at(x, y)
+        begun.add((driver, where))
         if net is None:
             faults.append(Fault("open", name, x, y))
             continue
@@ -52,10 +54,11 @@ def extract_strips(
             faults.append(Fault("short", f"{name} with {other[0]}", x, y))
             drives[net] = (other[0], OPEN, _ANYWHERE)
     for name, segment, line, x, y in _line_ends(strips):
-        if window is not None and not window.holds(x, y):
+        line_of_segment = LINES + line, _segment(segment)
+        if line_of_segment not in begun or (window is not None and not window.holds(x, y)):
             continue
         net = nets.at(x, y)
-        if net is None or drives.get(net, ("", OPEN, 0))[1:] != (LINES + line, _segment(segment)):
+        if net is None or drives.get(net, ("", OPEN, 0))[1:] != line_of_segment:
             faults.append(Fault("break", name, x, y))
     n_rows, n_pins = strips.plan.n_rows, strips.n_row_pins
     pins = np.full((n_rows, n_pins), OPEN, dtype=np.int64)

@@ -14,13 +14,12 @@ from matplotlib.image import imread
 
 from hnlpu.cli import main
 from hnlpu.errors import HnlpuError
-from hnlpu.generator import GenerateOptions, generate
+from hnlpu.generator import generate
 from hnlpu.layout.masks import layer_number, read_mask
 from hnlpu.layout.oasis import Boxes, OasisWriter
 from hnlpu.masks import LayoutOptions, draw_masks
 from hnlpu.reports.mask_picture import draw_pictures
 from hnlpu.respinning import RespinOptions, respin
-from hnlpu.selection import BaseOptions
 from hnlpu.verification.mask_check import check_layout
 from hnlpu.verification.mask_readback import read_masks_back
 
@@ -196,8 +195,15 @@ def test_files_cut_short_and_layouts_that_are_none(drawn, copy, tmp_path):
         read_masks_back(copy, drawn[0])
 
 
-def test_a_matrix_that_was_not_drawn_is_missing(drawn, one):
+def test_matrices_that_were_not_asked_for_are_not_missing(drawn, one, copy, capsys):
     result = read_masks_back(one, drawn[0])
+    assert result["match"] == "q_proj" and result["weights"] == result["expected"] > 0
+    assert {tensor["name"].split(".")[-1] for tensor in result["tensors"]} == {"q_proj"}
+    assert main(["readback", str(one), str(drawn[0])]) == 0
+    assert "their names hold 'q_proj'" in capsys.readouterr().out
+    summary = json.loads((copy / "layout.json").read_text())
+    (copy / "layout.json").write_text(json.dumps(summary | {"match": ""}))
+    result = read_masks_back(copy, drawn[0])
     assert result["missing"] == result["expected"] - result["weights"] > 0
 
 
@@ -213,10 +219,8 @@ def test_what_cannot_be_drawn_is_refused(drawn, tmp_path):
     with pytest.raises(HnlpuError, match="not a bundle"):
         draw_masks(checkpoint, tmp_path / "m")
     assert not (tmp_path / "m").exists()
-    with remembered_bases():
-        generate(checkpoint, tmp_path / "b", GenerateOptions(base=BaseOptions(arch="merged")))
-    with pytest.raises(HnlpuError, match="only a tap crossbar"):
-        draw_masks(tmp_path / "b", tmp_path / "m")
+    with pytest.raises(HnlpuError, match="tracks are negative"):
+        LayoutOptions(tracks=-1)
 
 
 def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
