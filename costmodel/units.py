@@ -43,6 +43,9 @@ watt_hour = W * h = Wh
 kilogram = [mass] = kg
 tonne = 1000 kg = t
 USD = [money]
+coulomb = [charge] = C
+uC = 1e-6 C
+uA = 1e-6 C / s
 byte = [information] = B
 bit = 0.125 B
 weight = [weight]

@@ -113,4 +113,12 @@ def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
             f"{usd['high'] / 1e6:.2f} M USD ({usd['mid'] / 1e6:.2f}); the paper's ten masks a chip: "
             f"{result['paper_usd']['mid'] / 1e6:.2f}"
         )
+        written = result["direct_write"]
+        if written is not None:
+            hours, wafer, wafers = written["hours"], written["usd"], written["wafers"]
+            show_line(
+                f"written by electron beams instead: {hours['mid']:.1f} hours and {wafer['mid']:,.0f} USD a wafer "
+                f"({wafer['low']:,.0f} to {wafer['high']:,.0f}; assumed), cheaper than a chip's photomasks up to "
+                f"{wafers['mid']:,.0f} wafers of it ({wafers['low']:,.0f} to {wafers['high']:,.0f})"
+            )
     return result, 0

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from hnlpu.architecture import plan_from_dict
 from hnlpu.bundle import read_manifest
+from hnlpu.costmodel.direct_write import price_direct_write
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.masks import load_masks
 from hnlpu.layout.arrays import place_weights, plan_ground
@@ -64,7 +65,9 @@ def respin(
         ``remade``, ``kept``: masks; ``tiles``: pieces of rows, and how many are untouched;
         ``photomasks``: exposures of the masks made anew, on all chips with a change; ``all_photomasks``: of all
         that hold weights; ``usd``: their price, low, mid and high; ``paper_usd``: of the paper's ten on as many
-        chips.
+        chips; ``direct_write``: ``hours`` and ``usd`` of a wafer whose masks made anew are written by electron beams
+        instead, and up to how many ``wafers`` of a chip that is cheaper than its photomasks, low, mid and high each; None
+        where nothing changes, or a matrix needs all masks.
 
     Raises
     ------
@@ -108,6 +111,7 @@ def respin(
         "rules": rules.name,
         "node": options.node,
         "all_photomasks": everything * max(1, len(chips)),
+        "direct_write": _direct_write(rows, masks, price),
     }
 
 
@@ -160,6 +164,8 @@ def _compare(
         "removed": {mask: len(boxes) for mask, boxes in change.removed.items()},
         "added": {mask: len(boxes) for mask, boxes in change.added.items()},
         "exposures": {mask: ground.exposures(mask) for mask in ground.weight_masks},
+        "exposed_um2": change.exposed_um2,
+        "area_um2": ground.area_um2,
         "tiles": change.n_tiles,
         "changed_tiles": change.n_changed_tiles,
     }
@@ -173,6 +179,8 @@ def _whole(n_weights: int) -> dict[str, Any]:
         "removed": {},
         "added": {},
         "exposures": {},
+        "exposed_um2": {},
+        "area_um2": 0.0,
         "tiles": n_weights,
         "changed_tiles": n_weights,
     }
@@ -188,6 +196,29 @@ def _mask(mask: str, rows: list[dict[str, Any]], rules: Rules) -> dict[str, Any]
         "added": added,
         "exposures": max([rules.exposures(mask), *(row["exposures"].get(mask, 0) for row in rows)]),
         "remade": whole or removed + added > 0,
+    }
+
+
+def _direct_write(
+    rows: list[dict[str, Any]], masks: list[dict[str, Any]], price: Mapping[str, float]
+) -> dict[str, dict[str, float]] | None:
+    """What it costs to write the masks made anew, as shares of the arrays' area, onto a wafer."""
+    remade = [mask for mask in masks if mask["remade"]]
+    area = sum(row["area_um2"] for row in rows)
+    if not remade or not area or not all(row["exposed_um2"] for row in rows):
+        return None
+    shares = {
+        mask["mask"]: sum(row["exposed_um2"].get(mask["mask"], 0.0) for row in rows) / area
+        for mask in remade
+    }
+    exposures = sum(mask["exposures"] for mask in remade)
+    ends = ("low", "mid", "high")
+    low, mid, high = (price[end] * exposures for end in ends)
+    written = price_direct_write(shares, (low, mid, high))
+    return {
+        "hours": dict(zip(ends, written.hours, strict=True)),
+        "usd": dict(zip(ends, written.usd_per_wafer, strict=True)),
+        "wafers": dict(zip(ends, written.wafers, strict=True)),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.layout.arrays import Weights
+from hnlpu.layout.arrays import Weights, base_boxes
 from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.reading import compare_boxes
@@ -35,6 +35,9 @@ class ArrayChange:
         Pins of all rows, row exponents among them.
     removed, added : dict of str to Boxes
         Shapes by mask that only the old, or only the new masks have; nm.
+    exposed_um2 : dict of str to float
+        Area of all shapes of the new masks that hold weights, those of the base among them: what a beam would
+        have to write.
     n_tiles, n_changed_tiles : int
         Pieces of rows, and those with a change: crossings with a station, or with the stretch between two
         columns of landings.
@@ -44,6 +47,7 @@ class ArrayChange:
     n_changed_pins: int
     removed: dict[str, Boxes]
     added: dict[str, Boxes]
+    exposed_um2: dict[str, float]
     n_tiles: int
     n_changed_tiles: int
 
@@ -61,12 +65,16 @@ def compare_weights(old: Weights, new: Weights) -> ArrayChange:
     parts: dict[str, tuple[list[Boxes], list[Boxes]]] = {
         mask: ([none], [none]) for mask in ground.weight_masks
     }
+    exposed = {mask: _area_um2(base_boxes(ground, mask)) for mask in parts}
     step = max(1, _CHUNK // ground.n_row_pins)
     for first in range(0, ground.plan.n_rows, step):
         rows = slice(first, min(first + step, ground.plan.n_rows))
+        after = new.boxes(rows)
+        for mask, boxes in after.items():
+            exposed[mask] += _area_um2(boxes)
         if not changed[rows].any():
             continue
-        before, after = old.boxes(rows), new.boxes(rows)
+        before = old.boxes(rows)
         for mask, (lost, won) in parts.items():
             gone, come = compare_boxes(before[mask], after[mask])
             lost.append(gone)
@@ -76,8 +84,12 @@ def compare_weights(old: Weights, new: Weights) -> ArrayChange:
     touched = np.concatenate([*removed.values(), *added.values()])
     tiles = _tiles(ground, touched)
     return ArrayChange(
-        changed.size, int(changed.sum()), removed, added, tiles.size, int(tiles.sum())
+        changed.size, int(changed.sum()), removed, added, exposed, tiles.size, int(tiles.sum())
     )
+
+
+def _area_um2(boxes: Boxes) -> float:
+    return float((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum()) * 1e-6
 
 
 def _tiles(ground: object, boxes: Boxes) -> npt.NDArray[np.bool_]:

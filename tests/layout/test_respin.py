@@ -31,6 +31,9 @@ def check(ground: Ground, old: MetalPlan, new: MetalPlan, folder) -> ArrayChange
         else:
             assert before[mask].path.read_bytes() == after[mask].path.read_bytes()
     assert set(change.changed_masks) == remade <= set(ground.weight_masks)
+    for mask, area in change.exposed_um2.items():
+        boxes = read_mask(after[mask].path, mask)
+        assert area == pytest.approx((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum() * 1e-6)
     return change
 
 

@@ -238,11 +238,16 @@ def test_a_respin_prices_the_masks_that_change(drawn, tmp_path, capsys):
     assert set(change["kept"]) == {"VIA7", "M8", "M8C", "M9", "M9C", "M10", "VIA10", "M11"}
     assert 0 < change["usd"]["low"] < change["usd"]["mid"] < change["usd"]["high"]
     assert change["usd"]["mid"] == pytest.approx(0.4 * change["paper_usd"]["mid"])
+    assert same["direct_write"] is None
+    written, photomasks = change["direct_write"], change["usd"]["mid"]
+    assert written["wafers"]["mid"] == pytest.approx(photomasks / written["usd"]["mid"])
+    assert written["usd"]["low"] < written["usd"]["mid"] < written["usd"]["high"]
     removed = sum(row["removed"]["VIA8"] + row["removed"]["VIA9"] for row in change["rows"])
     assert removed == change["changed_pins"]
     eco = tmp_path / "eco.tcl"
     assert main(["respin", str(bundle), str(tmp_path / "b"), "--eco", str(eco)]) == 0
-    assert "made anew" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "made anew" in out and "written by electron beams" in out
     calls = eco.read_text().splitlines()
     added = sum(row["added"]["VIA8"] + row["added"]["VIA9"] for row in change["rows"])
     assert sum(call.startswith("hn_remove_via {model.layers.0.") for call in calls) <= removed
