@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hnlpu.alignment import AlignedMatrix
+from hnlpu.costmodel.direct_write import price_direct_write
 from hnlpu.layout.arrays import place_metal
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
@@ -25,6 +26,7 @@ from hnlpu.layout.respin import compare_weights
 from hnlpu.layout.rules import load_rules
 from hnlpu.layout.stations import LAYERS
 from hnlpu.metal import MetalPlan, plan_metal
+from hnlpu.respinning import mask_usd
 from hnlpu.taps import TapsPlan
 
 #: What the paper's chip implies: 573.16 mm2 of arrays for 7.3e9 weights.
@@ -155,8 +157,20 @@ def respins(plan: TapsPlan) -> None:
         untouched = 1 - change.n_changed_tiles / change.n_tiles
         rows.append([f"{hit.mean():.1%}", f"{change.n_changed_pins:,}", *counts,
                      ", ".join(change.changed_masks), f"{untouched:.1%}"])  # fmt: skip
+        shares = {m: area / floorplan.area_um2 for m, area in change.exposed_um2.items()}
     table(["weights changed", "pins", "VIA8 off", "VIA8 on", "VIA9 off", "VIA9 on", "masks made anew",
            "tiles untouched"], rows)  # fmt: skip
+    exposures = sum(floorplan.exposures(mask) for mask in shares)
+    masks = [value * exposures for value in mask_usd("5nm").values()]
+    written = price_direct_write(shares, (masks[0], masks[1], masks[2]))
+    table(
+        ["", "low", "mid", "high"],
+        [["photomasks of a chip, USD", *(f"{value:,.0f}" for value in masks)],
+         ["area that beams write", "", ", ".join(f"{m} {s:.1%}" for m, s in shares.items()), ""],
+         ["hours a wafer", *(f"{value:.1f}" for value in written.hours)],
+         ["USD a wafer", *(f"{value:,.0f}" for value in written.usd_per_wafer)],
+         ["cheaper up to so many wafers of a chip", *(f"{value:,.0f}" for value in written.wafers)]],
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -165,17 +179,24 @@ def main() -> None:
     parser.add_argument("--draw", action="store_true", help="also draw and read two arrays")
     parser.add_argument("-o", "--out", type=Path, default=Path("build/metal"))
     parser.add_argument("--respin", action="store_true", help="only what changed weights change")
+    parser.add_argument("--all", action="store_true", help="everything, and region bases")
     args = parser.parse_args()
     if args.respin:
         respins(TapsPlan(SIZE, SIZE, phases=3))
         return
     areas("n5")
     areas("sky130")
-    if args.draw:
+    if args.draw or args.all:
         for phases, exponents in ((3, 1), (5, 4)):
             print(f"T={phases}, E={exponents}\n")
             plan = TapsPlan(SIZE, SIZE, phases=phases, exponent_values=exponents)
             draw(plan, args.out / f"t{phases}_e{exponents}")
+    if args.all:
+        import region_masks
+
+        respins(TapsPlan(SIZE, SIZE, phases=3))
+        region_masks.tables(["paper:5"], SIZE, SIZE, args.out)
+        region_masks.tables(region_masks.POINTS, 64, SIZE, args.out)
 
 
 if __name__ == "__main__":

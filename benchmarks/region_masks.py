@@ -22,6 +22,8 @@ from hnlpu.layout.strip_parasitics import jog_nets
 from hnlpu.layout.strips import Strips
 from hnlpu.metal import plan_metal
 
+POINTS = ["paper:1", "paper:4", "paper:5", "merged:3", "merged:4", "merged:5"]
+
 
 def point(name: str, rows: int, columns: int, folder: Path) -> tuple[list[str], list[str]]:
     """An array's row of each table."""
@@ -84,9 +86,14 @@ def main() -> None:
     parser.add_argument("--points", nargs="+", default=["paper:5", "merged:5"], metavar="ARCH:T")
     parser.add_argument("-o", "--out", type=Path, default=Path("build/region_masks"))
     args = parser.parse_args()
+    tables(args.points, args.rows, args.columns, args.out)
+
+
+def tables(points: list[str], n_rows: int, n_columns: int, out: Path) -> None:
+    """Both tables of some points."""
     rows, nets = [], []
-    for name in args.points:
-        row, told = point(name, args.rows, args.columns, args.out / name.replace(":", "_"))
+    for name in points:
+        row, told = point(name, n_rows, n_columns, out / name.replace(":", "_"))
         rows.append(row)
         nets.append(told)
     heads = ["base", "weights", "M9 tracks", "silicon", "wires", "whole array", "of the paper's",

@@ -44,7 +44,7 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
         heads = ("base", "bundle um", "row um", "um2/weight", "wires", "silicon", "tracks")
         show_table(
             [
-                [b["name"], b["bundle_um"], b["row_um"], *(f"{b[k]:.4f}" for k in keys),
+                [b["name"], f"{b['bundle_um']:.2f}", f"{b['row_um']:.2f}", *(f"{b[k]:.4f}" for k in keys),
                  f"{b['tracks']} of {b['tracks_available']}"]
                 for b in result["bases"]
             ],

@@ -23,7 +23,7 @@ from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
 
-__all__ = ["RespinOptions", "respin"]
+__all__ = ["RespinOptions", "mask_usd", "respin"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def respin(
     """
     show = progress or Silent()
     rules = options.load()
-    price = _mask_usd(options.node)
+    price = mask_usd(options.node)
     sides = [_Side(Path(old)), _Side(Path(new))]
     names = list(dict.fromkeys([*sides[0].entries, *sides[1].entries]))
     rows = []
@@ -222,7 +222,7 @@ def _direct_write(
     }
 
 
-def _mask_usd(node: str) -> dict[str, float]:
+def mask_usd(node: str) -> dict[str, float]:
     """Price of one DUV mask of a node."""
     stack = load_masks(node)
     price = DataFile("nodes.toml").quantity(f"{node}.mask_set_usd", "USD")
