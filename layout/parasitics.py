@@ -21,6 +21,7 @@ import numpy.typing as npt
 from hnlpu.base import Pins
 from hnlpu.layout.drawing import wire_of_pins
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.spef import HEADER
 from hnlpu.layout.turns import line_ends
 
 __all__ = ["LineNets", "line_nets", "write_spef"]
@@ -117,11 +118,7 @@ def write_spef(file: TextIO, name: str, nets: LineNets, sections: int = 4) -> No
 
     A net is called ``seg_station_wire``, its driver ``:o``, its end ``:e``.
     """
-    file.write(
-        f'*SPEF "IEEE 1481-1998"\n*DESIGN "{name}"\n*DATE ""\n*VENDOR "hnlpu"\n*PROGRAM "hnlpu layout"\n'
-        '*VERSION "1"\n*DESIGN_FLOW "COUPLING C"\n*DIVIDER /\n*DELIMITER :\n*BUS_DELIMITER [ ]\n'
-        "*T_UNIT 1 PS\n*C_UNIT 1 FF\n*R_UNIT 1 OHM\n*L_UNIT 1 HENRY\n\n"
-    )
+    file.write(HEADER.format(name=name))
     file.writelines(_spef_nets(nets, sections))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 __all__ = ["HEADER", "Pin", "Wire", "elmore_ps", "spef_net"]
 
 HEADER = (
-    '*SPEF "IEEE 1481-1998"\n*DESIGN "{name}"\n*DATE ""\n*VENDOR "hnlpu"\n*PROGRAM "hnlpu timing"\n'
+    '*SPEF "IEEE 1481-1998"\n*DESIGN "{name}"\n*DATE ""\n*VENDOR "hnlpu"\n*PROGRAM "hnlpu"\n'
     '*VERSION "1"\n*DESIGN_FLOW "COUPLING C"\n*DIVIDER /\n*DELIMITER :\n*BUS_DELIMITER [ ]\n'
     "*T_UNIT 1 PS\n*C_UNIT 1 FF\n*R_UNIT 1 OHM\n*L_UNIT 1 HENRY\n\n"
 )
