@@ -13,13 +13,14 @@ from hnlpu.layout.floorplan import Floorplan
 from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import read_mask
+from hnlpu.layout.strips import Strips
 from hnlpu.layout.windows import Window, touching
 from hnlpu.verification.mask_readback import LayoutFiles
 
-__all__ = ["draw_pictures"]
+__all__ = ["NAMES", "STYLE", "corner", "draw_pictures", "metal_boxes"]
 
 #: Masks from the bottom up, and how they are shown.
-_STYLE = {
+STYLE = {
     "M7": ("#9a9a9a", 0.5),
     "VIA7": ("#404040", 0.9),
     "M8": ("#3a6fb0", 0.55),
@@ -50,6 +51,7 @@ _REGIONS = {
     "VIA9": "VIA9",
     "VIA10": "VIA10",
 }
+NAMES: dict[type[Ground], dict[str, str]] = {Floorplan: _TAPS, Strips: _REGIONS}
 _MAP = 200  # fields of a density map along its longer side
 
 
@@ -80,7 +82,7 @@ def draw_pictures(layout: Path, kind: str = "png") -> list[Path]:
     return written
 
 
-def _corner(ground: Ground) -> Window:
+def corner(ground: Ground) -> Window:
     """The source, some rows, and as much of them as shows single vias."""
     right = 9000
     if isinstance(ground, Floorplan):
@@ -119,12 +121,12 @@ def _piece(box: Sequence[int], along: int, low: int, high: int) -> tuple[int, ..
 
 
 def _picture(name: str, ground: Ground, masks: dict[str, Boxes]) -> Figure:
-    window = _corner(ground)
-    names = _TAPS if isinstance(ground, Floorplan) else _REGIONS
+    window = corner(ground)
+    names = NAMES[type(ground)]
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     axes = figure.subplots(1, 2, width_ratios=[2.2, 1])
     for mask in names:
-        colour, alpha = _STYLE[mask]
+        colour, alpha = STYLE[mask]
         own = touching(masks[mask], window)
         cuts = masks.get(f"{mask}C")
         if cuts is not None:
@@ -132,7 +134,7 @@ def _picture(name: str, ground: Ground, masks: dict[str, Boxes]) -> Figure:
         _boxes(axes[0], own / 1000, colour, alpha)
     axes[0].set(xlim=(window.x0 / 1000, window.x1 / 1000), ylim=(window.y0 / 1000, window.y1 / 1000),
                 xlabel="um", ylabel="um", aspect="equal", title=f"{name}: corner with the source")  # fmt: skip
-    handles = [Patch(color=_STYLE[m][0], alpha=_STYLE[m][1], label=names[m]) for m in names]
+    handles = [Patch(color=STYLE[m][0], alpha=STYLE[m][1], label=names[m]) for m in names]
     axes[0].legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.08),
                    ncols=(len(names) + 1) // 2, frameon=False, fontsize=8)  # fmt: skip
     vias = np.concatenate([masks["VIA8"], masks["VIA9"]])
