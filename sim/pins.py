@@ -10,7 +10,7 @@ A *word* is what joined lines carry in one phase. A row whose exponent pins are 
 change with the data, and a row that joins lines of other register cuts adds bits of other times: such a row is
 ``bad``, and its result is 0.
 
-Contract (checked by ``tests/sim/test_pins.py``): bit for bit what Amaranth's simulation of the array gives with
+Contract (checked by ``tests/rtl/test_pins.py``): bit for bit what Amaranth's simulation of the array gives with
 the same pins.
 """
 
