@@ -213,6 +213,7 @@ def find_tools() -> list[Tool]:
         _package("pyrtl", "explore: second opinion on netlists"),
         _package("scipy", "generate: sizes of regions (paper, merged)"),
         _package("matplotlib", "report: charts"),
+        _package("klayout", "layout --check, --also gds (extra [layout])", required=False),
         _package("huggingface-hub", "hub repository ids (extra [hub])", required=False),
         _package("distributed", "simulate: sweeps on a cluster (extra [dask])", required=False),
     ]
