@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.cosim
 def test_intact_bundle(bundle):
-    result = verify(bundle, n_random=4, waves=True)
+    result = verify(bundle, n_random=4)
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert result["mismatches"] == 0
     assert result["failures"] == [] and result["surviving_mutants"] == []
@@ -62,7 +62,16 @@ def test_intact_bundle(bundle):
     assert {entry["base"] for entry in result["by_base"]} == {b["name"] for b in manifest["bases"]}
     written = json.loads((bundle / "verify.json").read_text())
     assert written == json.loads(json.dumps(result))
-    waves = [path for path in (bundle / "waves").rglob("dump.*") if path.is_file()]
+
+
+@pytest.mark.cosim
+@pytest.mark.slow
+def test_waves(bundle, tmp_path):
+    """Signals of every array, in files."""
+    traced = shutil.copytree(bundle, tmp_path / "b")
+    result = verify(traced, n_random=1, waves=True, with_mutants=False)
+    assert result["mismatches"] == 0
+    waves = [path for path in (traced / "waves").rglob("dump.*") if path.is_file()]
     assert waves and all(path.stat().st_size > 1000 for path in waves)
 
 
