@@ -16,7 +16,7 @@ from hnlpu.base import ArrayPlan, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import array_pins, base_shapes, expand_all, via_boxes, weight_vias
 from hnlpu.layout.extraction import extract
-from hnlpu.layout.faults import Fault, Reading
+from hnlpu.layout.faults import FaultList, Reading
 from hnlpu.layout.floorplan import Floorplan, plan_floorplan
 from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
@@ -26,7 +26,7 @@ from hnlpu.layout.routing_height import lowest_strips, route_rows
 from hnlpu.layout.rules import Rules
 from hnlpu.layout.strip_drawing import strip_base, weight_boxes
 from hnlpu.layout.strip_extraction import extract_strips
-from hnlpu.layout.strip_reading import read_strip_base, read_strips
+from hnlpu.layout.strip_reading import read_strips
 from hnlpu.layout.strips import Strips, plan_strips, region_floorplan
 from hnlpu.layout.windows import Window
 from hnlpu.metal import MetalPlan
@@ -160,18 +160,13 @@ def all_boxes(weights: Weights) -> dict[str, Boxes]:
     return {m: np.concatenate([base_boxes(ground, m), own.get(m, none)]) for m in ground.masks}
 
 
-def read_array_base(ground: Ground, boxes: Callable[[str], Boxes]) -> tuple[list[Fault], int]:
+def read_array_base(ground: Ground, boxes: Callable[[str], Boxes]) -> FaultList:
     """Faults of the masks that hold no weights: see :func:`hnlpu.layout.reading.read_base`."""
-    if isinstance(ground, Strips):
-        return read_strip_base(ground, boxes)
-    assert isinstance(ground, Floorplan)
-    return read_base(ground, boxes)
+    return read_base(ground, lambda mask: base_boxes(ground, mask), boxes)
 
 
 def read_array(
-    ground: Ground,
-    boxes: Callable[[str], Boxes],
-    base: tuple[list[Fault], int] | None = None,
+    ground: Ground, boxes: Callable[[str], Boxes], base: FaultList | None = None
 ) -> Reading:
     """Pins from all masks of an array: see :func:`hnlpu.layout.reading.read_masks`."""
     if isinstance(ground, Strips):

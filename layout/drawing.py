@@ -234,8 +234,7 @@ def _stubs(floorplan: Floorplan) -> Iterator[Pattern]:
 def bridge_ends(floorplan: Ground, landing: Landing) -> tuple[int, int]:
     """Both ends of the M9 between a track of M10 and its landing on M8."""
     vias = floorplan.rules.vias
-    reach8 = vias["VIA8"].size_nm // 2 + vias["VIA8"].upper_end_nm
-    reach10 = vias["VIA9"].size_nm // 2 + vias["VIA9"].lower_end_nm
+    reach8, reach10 = vias["VIA8"].upper_reach_nm, vias["VIA9"].lower_reach_nm
     left = min(landing.m8_x - reach8, landing.x - reach10)
     right = max(landing.m8_x + reach8, landing.x + reach10)
     short = max(0, floorplan.bridge_nm(0) - (right - left))

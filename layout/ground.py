@@ -167,8 +167,8 @@ class Ground(ABC):
     def bridge_nm(self, distance_nm: int) -> int:
         """Length of the M9 between vias to M8 and to M10 so far apart."""
         via8, via9, m9 = self.rules.vias["VIA8"], self.rules.vias["VIA9"], self.rules.metals["M9"]
-        ends = via8.size_nm // 2 + via8.upper_end_nm, via9.size_nm // 2 + via9.lower_end_nm
-        return max(distance_nm + 2 * max(ends), m9.least_length_nm)
+        reach = max(via8.upper_reach_nm, via9.lower_reach_nm)
+        return max(distance_nm + 2 * reach, m9.least_length_nm)
 
     @property
     def n_segments(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Pieces", "gaps"]
+__all__ = ["Intervals", "gaps"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -37,7 +37,7 @@ def gaps(line: Ints, low: Ints, high: Ints, n_lines: int, end: int) -> tuple[Int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
+class Intervals:
     """Intervals that do not overlap, in order of lines and places; int64 arrays (n,)."""
 
     line: Ints
@@ -48,7 +48,7 @@ class Pieces:
         return len(self.line)
 
     def at(self, line: Ints, place: Ints, reach: int) -> Ints:
-        """Index of the piece that holds each place and ``reach`` on both sides of it; -1 for none."""
+        """Index of the interval that holds each place and ``reach`` on both sides of it; -1 for none."""
         if not len(self.line):
             return np.full(np.shape(place), -1, dtype=np.int64)
         span = int(self.high.max()) + 1

@@ -129,7 +129,7 @@ def _write_strips(writer: OasisWriter, strips: Strips, mask: str) -> int:
     """A cell for even rows and one for odd ones, placed segment by segment, and what is fixed."""
     base, layer = strip_base(strips), layer_number(mask)
     row = base.row.get(mask)
-    rows = [] if row is None else [name for name in ("EVEN", "ODD")[: strips.plan.n_rows]]
+    rows = () if row is None else ("EVEN", "ODD")[: strips.plan.n_rows]
     for parity, name in enumerate(rows):
         assert row is not None
         with writer.cell(name):

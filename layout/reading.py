@@ -13,42 +13,39 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from hnlpu.base import Pins
 from hnlpu.layout.drawing import base_shapes, expand_all
-from hnlpu.layout.faults import OPEN, Fault, Reading
+from hnlpu.layout.faults import MOST_TOLD, OPEN, FaultList, Reading
 from hnlpu.layout.floorplan import Floorplan
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.stations import NO_PIN
 
 __all__ = ["compare_boxes", "read_base", "read_masks", "read_vias"]
 
-#: Faults told one by one; the rest is counted.
-_MANY = 100
 
-
-def read_base(floorplan: Floorplan, boxes: Callable[[str], Boxes]) -> tuple[list[Fault], int]:
-    """Faults of the masks that hold no weights, the first ones of each and how many there are.
+def read_base(
+    ground: Ground, expected: Callable[[str], Boxes], boxes: Callable[[str], Boxes]
+) -> FaultList:
+    """Faults of the masks that hold no weights.
 
     Parameters
     ----------
-    floorplan : Floorplan
-    boxes : function of str
-        Every box of a mask; asked mask by mask, so that one is held at a time.
+    ground : Ground
+    expected, boxes : function of str
+        Every box of a mask, as the base has it and as it is; asked mask by mask, so that one is held at a time.
     """
-    faults: list[Fault] = []
-    n_faults = 0
-    for mask in floorplan.masks:
-        if mask in floorplan.weight_masks:
-            continue
-        missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
-        faults += _faults(mask, "missing", missing) + _faults(mask, "not of the base", extra)
-        n_faults += len(missing) + len(extra)
-    return faults, n_faults
+    faults = FaultList()
+    for mask in ground.masks:
+        if mask not in ground.weight_masks:
+            missing, extra = compare_boxes(expected(mask), boxes(mask))
+            faults.boxes("shape missing", mask, missing)
+            faults.boxes("shape not of the base", mask, extra)
+    return faults
 
 
 def read_masks(
-    floorplan: Floorplan,
-    boxes: Callable[[str], Boxes],
-    base: tuple[list[Fault], int] | None = None,
+    floorplan: Floorplan, boxes: Callable[[str], Boxes], base: FaultList | None = None
 ) -> Reading:
     """Pins from all masks of an array.
 
@@ -56,27 +53,22 @@ def read_masks(
     ----------
     floorplan : Floorplan
     boxes : function of str
-        As of :func:`read_base`.
-    base : (faults, number), optional
+        Every box of a mask.
+    base : FaultList, optional
         What :func:`read_base` found, where it was asked before.
     """
-    faults, n_faults = base or read_base(floorplan, boxes)
-    faults = list(faults)
+    shapes = base_shapes(floorplan)
+    faults = FaultList(base or read_base(floorplan, lambda m: expand_all(shapes[m]), boxes))
     vias: dict[str, npt.NDArray[np.int64]] = {}
     for mask in floorplan.weight_masks:
-        missing, extra = compare_boxes(expand_all(base_shapes(floorplan)[mask]), boxes(mask))
+        missing, extra = compare_boxes(expand_all(shapes[mask]), boxes(mask))
         size = floorplan.rules.vias[mask].size_nm
         square = (extra[:, 2:] - extra[:, :2] == size).all(axis=1)
         vias[mask] = extra[square, :2] + size // 2
-        faults += _faults(mask, "missing", missing) + _faults(mask, "not a via", extra[~square])
-        n_faults += len(missing) + int((~square).sum())
-    reading = read_vias(floorplan, vias)
-    return Reading(reading.pins, faults + reading.faults, n_faults + reading.n_faults)
-
-
-def _faults(mask: str, what: str, boxes: Boxes) -> list[Fault]:
-    centres = (boxes[:_MANY, :2] + boxes[:_MANY, 2:]) // 2
-    return [Fault(f"shape {what}", mask, x, y) for x, y in centres.tolist()]
+        faults.boxes("shape missing", mask, missing)
+        faults.boxes("shape not a via", mask, extra[~square])
+    pins = read_vias(floorplan, vias, faults)
+    return Reading(pins, faults.told, faults.n)
 
 
 #: Bits of a coordinate and of the number of a size where boxes are packed into numbers.
@@ -140,40 +132,48 @@ def _without(these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]) -> npt.
     return these[n_before >= n_there]
 
 
-def read_vias(floorplan: Floorplan, vias: Mapping[str, npt.NDArray[np.int64]]) -> Reading:
-    """Pins from the centres of the weights' vias.
+def read_vias(
+    floorplan: Floorplan, vias: Mapping[str, npt.NDArray[np.int64]], faults: FaultList
+) -> Pins:
+    """Pins from the centres of the weights' vias; what is wrong with them is added to ``faults``.
 
     Parameters
     ----------
     floorplan : Floorplan
     vias : mapping of str to int64 array (n, 2)
         Centres by mask, VIA8 and VIA9; those of the base are left out.
+    faults : FaultList
     """
     pins = np.full((floorplan.plan.n_rows, floorplan.n_row_pins), OPEN, dtype=np.int64)
     times = np.zeros(pins.shape, dtype=np.uint8)
-    faults: list[Fault] = []
-    n_faults = 0
     for mask, layer in (("VIA8", "M8"), ("VIA9", "M10")):
         centres = vias[mask]
         row, stub, level = _rows(floorplan, centres[:, 1])
         station, driver = _wires(floorplan, layer, centres[:, 0])
         pin = floorplan.stations.pins[station, stub]
         good = level & (driver >= 0) & (pin != NO_PIN)
-        n_faults += int((~good).sum())
-        faults += [Fault("via on no wire or stub", mask, x, y)
-                   for x, y in centres[~good][:_MANY].tolist()]  # fmt: skip
+        faults.add("via on no wire or stub", mask, *centres[~good].T)
         row, pin, driver = row[good], pin[good], driver[good]
         np.add.at(times, (row, pin), 1)
         pins[row, pin] = driver
     for what, wrong in (("no via", times == 0), ("more than one via", times > 1)):
-        n_faults += int(wrong.sum())
-        for r, p in np.argwhere(wrong)[:_MANY].tolist():
-            place = np.argwhere(floorplan.stations.pins == p)[0]
-            x = int(floorplan.stations.x_nm[place[0]])
-            y = int(floorplan.stub_y_nm(np.array(r))[place[1]])
-            faults.append(Fault(what, f"row {r}, pin {p}", x, y))
+        row, pin = (indices[:MOST_TOLD] for indices in np.nonzero(wrong))
+        names = [f"row {r}, pin {p}" for r, p in zip(row, pin, strict=True)]
+        faults.add(what, names, *_pin_places(floorplan, row, pin), int(wrong.sum()))
     pins[times != 1] = OPEN
-    return Reading(pins, faults, n_faults)
+    return pins
+
+
+def _pin_places(
+    floorplan: Floorplan, row: npt.NDArray[np.int64], pin: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Left edge of the station and height of the stub of some pins."""
+    station, stub = floorplan.stations.pin_stubs()
+    own = floorplan.stations.pins[station, stub]
+    order = np.argsort(own)
+    at = order[np.searchsorted(own[order], pin)]
+    heights = floorplan.stub_y_nm(row)
+    return floorplan.stations.x_nm[station[at]], heights[np.arange(len(row)), stub[at]]
 
 
 def _rows(

@@ -105,6 +105,16 @@ class ViaRule:
     source: str
     confidence: str
 
+    @property
+    def lower_reach_nm(self) -> int:
+        """From the centre to the end of a wire below that ends at the via."""
+        return self.size_nm // 2 + self.lower_end_nm
+
+    @property
+    def upper_reach_nm(self) -> int:
+        """From the centre to the end of a wire above that ends at the via."""
+        return self.size_nm // 2 + self.upper_end_nm
+
 
 @dataclass(frozen=True, slots=True)
 class SiliconRule:

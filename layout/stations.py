@@ -248,8 +248,8 @@ class _Tracks:
         """From a via's centre to the end of the stub, by the layer of the wire."""
         via8, via9 = self.rules.vias["VIA8"], self.rules.vias["VIA9"]
         return {
-            "M8": via8.size_nm // 2 + via8.upper_end_nm,
-            "M10": via9.size_nm // 2 + via9.lower_end_nm,
+            "M8": via8.upper_reach_nm,
+            "M10": via9.lower_reach_nm,
         }
 
     def centres(self, layer: str, n: int, width_nm: int) -> list[int]:

@@ -19,13 +19,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.base import HIGH, LOW, Pins
+from hnlpu.base import Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import box_around, bridge_ends, via_boxes
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.intervals import gaps
 from hnlpu.layout.router import M9, M11, NOWHERE, Routing
-from hnlpu.layout.strips import LEVELS, Strips
+from hnlpu.layout.strips import Strips
 from hnlpu.layout.turns import Landing, track_y, turns
 
 __all__ = ["StripBase", "strip_base", "weight_boxes"]
@@ -101,8 +101,7 @@ def _row_shapes(strips: Strips) -> Iterator[tuple[str, Boxes]]:
     y = strips.port_height * pitch
     feeds = [
         (strips.column_x_nm(np.array(strips.feeds[tie])), strips.rail_height(level, tie) * pitch)
-        for level in strips.levels
-        for tie in (LOW, HIGH)
+        for level, tie in strips.rails
     ]
     feed_x, feed_y = (np.array(values, dtype=np.int64) for values in zip(*feeds, strict=True))
     ports = np.stack([np.append(x, feed_x), np.append(y, feed_y)], axis=1)
@@ -110,10 +109,8 @@ def _row_shapes(strips: Strips) -> Iterator[tuple[str, Boxes]]:
     yield "VIA7", via_boxes(rules, "VIA7", ports)
     yield "VIA8", via_boxes(rules, "VIA8", np.stack([feed_x, feed_y], axis=1))
     # Tracks of M9, and rails.
-    heights = [*strips.track_height(np.arange(strips.n_tracks)).tolist()]
-    heights += [strips.rail_height(level, tie) for level in strips.levels for tie in (LOW, HIGH)]
     width = rules.metals["M9"].width_nm
-    middle = np.array(sorted(heights), dtype=np.int64) * pitch
+    middle = strips.m9_heights * pitch
     zero, end = np.zeros_like(middle), np.full_like(middle, strips.strip_nm)
     yield "M9", np.stack([zero, middle - width // 2, end, middle - width // 2 + width], axis=1)
     # Landings: pieces of M10 from a track of M11 to one of M9.
@@ -121,17 +118,12 @@ def _row_shapes(strips: Strips) -> Iterator[tuple[str, Boxes]]:
     berth = np.arange(strips.n_berths)[None, :]
     below = strips.track_height(berth * 3 + 1) * pitch + 0 * column
     above = strips.high_offset_nm(berth * 2 + column % 2)
-    reach9 = _half(strips, "VIA9") + rules.vias["VIA9"].upper_end_nm
-    reach10 = _half(strips, "VIA10") + rules.vias["VIA10"].lower_end_nm
+    reach9, reach10 = rules.vias["VIA9"].upper_reach_nm, rules.vias["VIA10"].lower_reach_nm
     low = np.minimum(below - reach9, above - reach10).ravel()
     high = np.maximum(below + reach9, above + reach10).ravel()
     left = np.broadcast_to(strips.floorplan.landing_x_nm[:, None], below.shape).ravel()
     left = left - rules.metals["M10"].width_nm // 2
     yield "M10", np.stack([left, low, left + rules.metals["M10"].width_nm, high], axis=1)
-
-
-def _half(strips: Strips, via: str) -> int:
-    return strips.rules.vias[via].size_nm // 2
 
 
 def _boxes(boxes: list[tuple[int, int, int, int]]) -> Boxes:
@@ -144,10 +136,9 @@ def _fixed(strips: Strips) -> Iterator[tuple[str, Boxes]]:
     m10, m8 = rules.metals["M10"].width_nm, rules.metals["M8"].width_nm
     x = strips.column_x_nm(np.arange(strips.n_columns)) - m8 // 2
     yield "M8", np.stack([x, 0 * x, x + m8, np.full_like(x, height)], axis=1)
-    reach = _half(strips, "VIA9") + rules.vias["VIA9"].upper_end_nm
+    reach = rules.vias["VIA9"].upper_reach_nm
     begin = dict.fromkeys(strips.landing_lines, 0)
     lines: list[tuple[int, int, int, int]] = []
-    top = 0
     for turn, bottom in turns(strips):
         meets: dict[int, list[Landing]] = {}
         pads: dict[int, list[int]] = {}
@@ -258,15 +249,8 @@ class _Weights:
         self.tied = row, pin, pins[rows][row, pin]
 
     def draw(self) -> dict[str, Boxes]:
-        vias = self._vias()
-        return {
-            "M8C": self._column_cuts(),
-            "VIA8": vias["VIA8"],
-            "M9C": self._track_cuts(),
-            "VIA9": vias["VIA9"],
-            "VIA10": vias["VIA10"],
-            "M11": self._high_wires(),
-        }
+        cuts = {"M8C": self._column_cuts(), "M9C": self._track_cuts()}
+        return cuts | self._vias() | {"M11": self._high_wires()}
 
     def _placed(self, row: Ints, boxes: Boxes) -> Boxes:
         return _in_row(self.strips, boxes, row + self.first)
@@ -275,8 +259,7 @@ class _Weights:
         y = self.height * self.pitch
         up, own = self.up, self.output >= 0
         row, pin, tie = self.tied
-        rail = np.array([self.strips.rail_height(level, LOW) for level in LEVELS])
-        tie_y = (rail[self.strips.level[pin]] + tie) * self.pitch
+        tie_y = (self.strips.low_rail_height[self.strips.level[pin]] + tie) * self.pitch
         tie_x = self.strips.column_x_nm(self.strips.column[pin])
         apart = own & (self.line_x != self.pin_x)  # one via where both are in one column
         down = ~up & ~own
@@ -298,7 +281,7 @@ class _Weights:
 
     def _high_wires(self) -> Boxes:
         rules, up = self.strips.rules, self.up
-        reach = _half(self.strips, "VIA10") + rules.vias["VIA10"].upper_end_nm
+        reach = rules.vias["VIA10"].upper_reach_nm
         low = np.minimum(self.line_x, self.landing_x)[up] - reach
         high = np.maximum(self.line_x, self.landing_x)[up] + reach
         width = rules.metals["M11"].width_nm
@@ -311,8 +294,7 @@ class _Weights:
         """What the jogs leave of the tracks of M9."""
         strips, rules = self.strips, self.strips.rules
         begin = np.where(self.up, self.landing_x, self.line_x)
-        via8, via9 = rules.vias["VIA8"], rules.vias["VIA9"]
-        reach = max(via8.size_nm // 2 + via8.upper_end_nm, via9.size_nm // 2 + via9.lower_end_nm)
+        reach = max(rules.vias["VIA8"].upper_reach_nm, rules.vias["VIA9"].lower_reach_nm)
         low, high = np.minimum(begin, self.pin_x) - reach, np.maximum(begin, self.pin_x) + reach
         heights = strips.track_height(np.arange(strips.n_tracks))
         index = np.searchsorted(heights, self.height)
@@ -329,11 +311,9 @@ class _Weights:
 
     def _column_cuts(self) -> Boxes:
         """What the stubs leave of the columns of M8."""
-        strips, via8 = self.strips, self.strips.rules.vias["VIA8"]
+        strips = self.strips
         n_pins = strips.n_row_pins
-        stands = len(strips.column)
-        rail = np.array([strips.rail_height(level, LOW) for level in LEVELS])
-        low = np.tile(rail[strips.level], (self.n_rows, 1))
+        low = np.tile(strips.low_rail_height[strips.level], (self.n_rows, 1))
         high = low + 1
         own = self.output >= 0
         for row, stand, height in (
@@ -342,13 +322,11 @@ class _Weights:
         ):
             np.minimum.at(low, (row, stand), height)
             np.maximum.at(high, (row, stand), height)
-        feeds = [(strips.feeds[tie], strips.rail_height(level, tie))
-                 for level in strips.levels for tie in (LOW, HIGH)]  # fmt: skip
+        feeds = [(strips.feeds[tie], strips.rail_height(level, tie)) for level, tie in strips.rails]
         column = np.concatenate([strips.column, [c for c, _ in feeds]])
         still = np.tile([h for _, h in feeds], (self.n_rows, 1))
         low, high = (np.concatenate([ends, still], axis=1) for ends in (low, high))
-        assert low.shape[1] == stands + len(feeds)
-        reach = via8.size_nm // 2 + via8.lower_end_nm
+        reach = strips.rules.vias["VIA8"].lower_reach_nm
         line = np.arange(self.n_rows)[:, None] * strips.n_columns + column
         line, low, high = gaps(
             line.ravel(), low.ravel() * self.pitch - reach, high.ravel() * self.pitch + reach,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnlpu.base import HIGH, LINES, LOW
+from hnlpu.base import LINES
 from hnlpu.layout.extraction import Nets
 from hnlpu.layout.faults import OPEN, Fault, Reading
 from hnlpu.layout.strips import Strips
@@ -94,12 +94,11 @@ def _driver_ports(strips: Strips) -> Iterator[_Port]:
             name = f"line {line}, segment {segment}"
             yield name, LINES + line, _segment(segment), landing.m8_x, y
     for row in range(plan.n_rows):
-        for level in strips.levels:
-            for tie in (LOW, HIGH):
-                offset = np.array(strips.rail_height(level, tie) * pitch)
-                x = int(strips.column_x_nm(np.array(strips.feeds[tie])))
-                name = f"feed of tie {tie}, row {row}"
-                yield name, tie, _ANYWHERE, x, int(strips.y_nm(np.array(row), offset))
+        for level, tie in strips.rails:
+            offset = np.array(strips.rail_height(level, tie) * pitch)
+            x = int(strips.column_x_nm(np.array(strips.feeds[tie])))
+            name = f"feed of tie {tie}, row {row}"
+            yield name, tie, _ANYWHERE, x, int(strips.y_nm(np.array(row), offset))
         for output in range(strips.floorplan.n_outputs):
             stand = strips.n_row_pins + output
             offset = np.array(strips.port_height[stand] * pitch)

@@ -16,67 +16,36 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hnlpu.base import HIGH, LINES, LOW
-from hnlpu.layout.faults import OPEN, Fault, Reading
+from hnlpu.base import LINES
+from hnlpu.layout.faults import MOST_TOLD, OPEN, FaultList, Reading
 from hnlpu.layout.hierarchy import Boxes
-from hnlpu.layout.intervals import Pieces, gaps
-from hnlpu.layout.reading import compare_boxes
+from hnlpu.layout.intervals import Intervals, gaps
+from hnlpu.layout.reading import compare_boxes, read_base
 from hnlpu.layout.strip_drawing import strip_base
 from hnlpu.layout.strips import Strips
 
-__all__ = ["read_strip_base", "read_strips"]
+__all__ = ["read_strips"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: Faults told one by one; the rest is counted.
-_MANY = 100
+#: No place on a mask is as far away.
 _FAR = np.iinfo(np.int32).max - 1
 #: Rows followed at a time: as many whole segments as hold about so many pins.
 _PINS = 1 << 20
 
 
-class _Faults:
-    """Faults so far: the first ones of each kind, and how many there are."""
-
-    def __init__(self) -> None:
-        self.told: list[Fault] = []
-        self.n = 0
-
-    def add(self, what: str, where: str | list[str], x: Ints, y: Ints) -> None:
-        self.n += len(x)
-        for i in range(min(_MANY, len(x))):
-            name = where if isinstance(where, str) else where[i]
-            self.told.append(Fault(what, name, int(x[i]), int(y[i])))
-
-    def boxes(self, what: str, mask: str, boxes: Boxes) -> None:
-        middle = (boxes[:, :2] + boxes[:, 2:]) // 2
-        self.add(what, mask, middle[:, 0], middle[:, 1])
-
-
-def read_strip_base(strips: Strips, boxes: Callable[[str], Boxes]) -> tuple[list[Fault], int]:
-    """Faults of the masks that hold no weights, as :func:`hnlpu.layout.reading.read_base`."""
-    faults = _Faults()
-    for mask in strips.masks:
-        if mask not in strips.weight_masks:
-            missing, extra = compare_boxes(strip_base(strips).boxes(strips, mask), boxes(mask))
-            faults.boxes("shape missing", mask, missing)
-            faults.boxes("shape not of the base", mask, extra)
-    return faults.told, faults.n
-
-
 def read_strips(
     strips: Strips,
     boxes: Callable[[str], Boxes],
-    base: tuple[list[Fault], int] | None = None,
+    base: FaultList | None = None,
 ) -> Reading:
     """Pins from all masks of an array; parameters as of :func:`hnlpu.layout.reading.read_masks`."""
-    faults = _Faults()
-    faults.told, faults.n = base or read_strip_base(strips, boxes)
-    faults.told = list(faults.told)
+    expected = strip_base(strips)
+    faults = FaultList(base or read_base(strips, lambda m: expected.boxes(strips, m), boxes))
     own: dict[str, npt.NDArray[np.int32]] = {}
     for mask in strips.weight_masks:
-        missing, extra = compare_boxes(strip_base(strips).boxes(strips, mask), boxes(mask))
+        missing, extra = compare_boxes(expected.boxes(strips, mask), boxes(mask))
         faults.boxes("shape missing", mask, missing)
         # Half as wide: they are held for all rows. Places beyond are nowhere in an array either.
         near = np.clip(extra, -_FAR, _FAR).astype(np.int32)
@@ -115,7 +84,9 @@ class _Drivers:
 class _Metal:
     """The metal of some whole segments as a graph: pieces of wires are nodes, vias are edges."""
 
-    def __init__(self, strips: Strips, own: dict[str, Boxes], rows: Ints, faults: _Faults) -> None:
+    def __init__(
+        self, strips: Strips, own: dict[str, Boxes], rows: Ints, faults: FaultList
+    ) -> None:
         self.strips, self.rows, self.faults = strips, rows, faults
         self.pitch = strips.pitch_nm
         self._columns(own["M8C"])
@@ -143,7 +114,9 @@ class _Metal:
         line = (row * strips.n_columns + column)[good]
         low = offset[good]
         high = low + (cuts[:, 3] - cuts[:, 1])[good]
-        self.m8 = Pieces(*gaps(line, low, high, len(self.rows) * strips.n_columns, strips.row_nm))
+        self.m8 = Intervals(
+            *gaps(line, low, high, len(self.rows) * strips.n_columns, strips.row_nm)
+        )
         # Rows keep apart: in each, every column is cut at both edges.
         touching = (self.m8.low == 0) | (self.m8.high == strips.row_nm)
         row, column = np.divmod(self.m8.line[touching], strips.n_columns)
@@ -159,19 +132,14 @@ class _Metal:
         row, offset, good = self._row_of(middle, middle)
         height, rest = np.divmod(offset, self.pitch)
         good &= (rest == 0) & (cuts[:, 3] - cuts[:, 1] == 2 * half)
-        good &= np.isin(height, self._heights) & (cuts[:, 0] >= 0) & (cuts[:, 2] <= strips.strip_nm)
+        good &= (
+            np.isin(height, strips.m9_heights) & (cuts[:, 0] >= 0) & (cuts[:, 2] <= strips.strip_nm)
+        )
         self.faults.boxes("not a cut", "M9C", cuts[~good])
         line = (row * strips.row_tracks + height)[good]
         n = len(self.rows) * strips.row_tracks
-        self.m9 = Pieces(*gaps(line, cuts[good, 0], cuts[good, 2], n, strips.strip_nm))
+        self.m9 = Intervals(*gaps(line, cuts[good, 0], cuts[good, 2], n, strips.strip_nm))
         self.first10 = self.first9 + len(self.m9)
-
-    @property
-    def _heights(self) -> Ints:
-        """Heights in a strip with a track of M9: those of wires, and rails."""
-        strips = self.strips
-        rails = [strips.rail_height(level, tie) for level in strips.levels for tie in (LOW, HIGH)]
-        return np.append(strips.track_height(np.arange(strips.n_tracks)), rails)
 
     def _lines(self) -> None:
         """Lines of M10 by segment, and the pieces of M10 at landings, by row."""
@@ -190,20 +158,20 @@ class _Metal:
         strips = self.strips
         middle = (wires[:, 1] + wires[:, 3]) // 2
         row, offset, good = self._row_of(middle, middle)
-        tracks = strips.high_offset_nm(np.arange(2 * strips.n_berths))
-        order = np.argsort(tracks)
-        at = np.minimum(np.searchsorted(tracks[order], offset), max(0, len(tracks) - 1))
-        track = order[at] if len(tracks) else at
-        good &= len(tracks) > 0
-        if len(tracks):
-            good &= tracks[track] == offset
+        track, on_track = _find(self._m11_offsets, offset)
+        good &= on_track
         good &= wires[:, 3] - wires[:, 1] == strips.rules.metals["M11"].width_nm
         self.faults.boxes("not on a track", "M11", wires[~good])
         n = len(self.rows) * 2 * strips.n_berths
         line = (row * 2 * strips.n_berths + track)[good]
         end = strips.width_nm
         between = gaps(line, wires[good, 0], wires[good, 2], n, end)
-        self.m11 = Pieces(*gaps(*between, n, end))
+        self.m11 = Intervals(*gaps(*between, n, end))
+
+    @property
+    def _m11_offsets(self) -> Ints:
+        """Tracks of M11 from a strip's edge, ascending."""
+        return self.strips.high_offset_nm(np.arange(2 * self.strips.n_berths))
 
     # Where places are.
 
@@ -226,7 +194,7 @@ class _Metal:
 
     def _on_m9(self, row: Ints, offset: Ints, x: Ints, reach: int) -> Ints:
         height, rest = np.divmod(offset, self.pitch)
-        there = (rest == 0) & np.isin(height, self._heights)
+        there = (rest == 0) & np.isin(height, self.strips.m9_heights)
         height = np.clip(height, 0, self.strips.row_tracks - 1)
         node = self.m9.at(row * self.strips.row_tracks + height, x, reach)
         return np.where(there & (node >= 0), self.first9 + node, -1)
@@ -236,26 +204,19 @@ class _Metal:
         segment = self.rows[row] // strips.segment_rows - self.first_segment
         line, on_line = _find(floorplan.line_x_nm, x)
         result = np.where(on_line, self.first10 + segment * self.n_lines + line, -1)
-        if not (strips.n_berths and len(floorplan.landing_x_nm)):
-            return result
         landing, on_landing = _find(floorplan.landing_x_nm, x)
-        # A piece reaches from its track of M9 to one of the two tracks of M11 beside it.
-        berth = np.arange(strips.n_berths)
-        nine = strips.track_height(berth * 3 + 1) * self.pitch
-        eleven = strips.high_offset_nm(berth[None, :] * 2 + np.arange(2)[:, None])
-        order = np.argsort(nine)
-        at = np.clip(np.searchsorted(nine[order], offset - 2 * self.pitch), 0, len(berth) - 1)
-        own = order[at]
-        there = on_landing & ((nine[own] == offset) | (eleven[landing % 2, own] == offset))
-        piece = (row * len(floorplan.landing_x_nm) + landing) * strips.n_berths + own
+        # A piece reaches from its track of M9 to the one of the two tracks of M11 beside it that lands there.
+        nine = strips.track_height(np.arange(strips.n_berths) * 3 + 1) * self.pitch
+        berth, on9 = _find(nine, offset)
+        track, on11 = _find(self._m11_offsets, offset)
+        there = on_landing & (on9 | (on11 & (track % 2 == landing % 2)))
+        piece = (row * len(floorplan.landing_x_nm) + landing) * strips.n_berths
+        piece = piece + np.where(on9, berth, track // 2)
         return np.where(there, self.first_landing + piece, result)
 
     def _on_m11(self, row: Ints, offset: Ints, x: Ints, reach: int) -> Ints:
-        strips = self.strips
-        tracks = strips.high_offset_nm(np.arange(2 * strips.n_berths))
-        order = np.argsort(tracks)
-        track, there = _find(tracks[order], offset)
-        node = self.m11.at(row * 2 * strips.n_berths + order[track], x, reach)
+        track, there = _find(self._m11_offsets, offset)
+        node = self.m11.at(row * 2 * self.strips.n_berths + track, x, reach)
         return np.where(there & (node >= 0), self.first11 + node, -1)
 
     # Edges.
@@ -277,21 +238,20 @@ class _Metal:
 
     def _join_feeds(self) -> None:
         """Vias of the base between feeds and rails."""
-        for tie, _, row, x, offset in self._feeds():
+        for tie, row, x, offset in self._feeds():
             ends = self._on_m8(row, offset, x, 0), self._on_m9(row, offset, x, 0)
             good = (ends[0] >= 0) & (ends[1] >= 0)
             y = self.strips.y_nm(self.rows[row], offset)
             self.faults.add("open", f"feed of tie {tie}", x[~good], y[~good])
             self.edges.append((ends[0][good], ends[1][good]))
 
-    def _feeds(self) -> Iterator[tuple[int, int, Ints, Ints, Ints]]:
-        """Tie, level, and rows, places and offsets of the ports of each feed."""
+    def _feeds(self) -> Iterator[tuple[int, Ints, Ints, Ints]]:
+        """Tie, and rows, places and offsets of the ports of each feed."""
         strips, row = self.strips, np.arange(len(self.rows))
-        for level in strips.levels:
-            for tie in (LOW, HIGH):
-                x = strips.column_x_nm(np.array(strips.feeds[tie]))
-                offset = strips.rail_height(level, tie) * self.pitch
-                yield tie, level, row, np.full_like(row, x), np.full_like(row, offset)
+        for level, tie in strips.rails:
+            x = strips.column_x_nm(np.array(strips.feeds[tie]))
+            offset = strips.rail_height(level, tie) * self.pitch
+            yield tie, row, np.full_like(row, x), np.full_like(row, offset)
 
     # Who drives whom.
 
@@ -312,7 +272,7 @@ class _Metal:
         line = np.arange(n) % self.n_lines
         yield _Drivers(self.first10 + np.arange(n), LINES + line, np.full(n, -1),
                        strips.floorplan.line_x_nm[line], np.zeros(n, dtype=np.int64))  # fmt: skip
-        for tie, _, row, x, offset in self._feeds():
+        for tie, row, x, offset in self._feeds():
             node = self._on_m9(row, offset, x, 0)
             good = node >= 0
             y = strips.y_nm(self.rows[row], offset)
@@ -348,7 +308,7 @@ class _Metal:
         short = (lowest != highest) & (highest >= 0)
         meets = short[net]
         names = [f"driver {d}" + (f" of row {r}" if r >= 0 else "")
-                 for d, r in zip(driver[meets][:_MANY], row[meets][:_MANY], strict=True)]  # fmt: skip
+                 for d, r in zip(driver[meets][:MOST_TOLD], row[meets][:MOST_TOLD], strict=True)]  # fmt: skip
         self.faults.add("short", names, x[meets], y[meets])
         ports, x, y = self._port_nodes(0, self.strips.n_row_pins)
         found = net_of[np.maximum(ports, 0)]
@@ -363,7 +323,7 @@ class _Metal:
         ):
             r, p = np.nonzero(which)
             names = [f"row {self.rows[i]}, pin {j}"
-                     for i, j in zip(r[:_MANY].tolist(), p[:_MANY].tolist(), strict=True)]  # fmt: skip
+                     for i, j in zip(r[:MOST_TOLD].tolist(), p[:MOST_TOLD].tolist(), strict=True)]  # fmt: skip
             self.faults.add(what, names, x[which], y[which])
         result: Ints = np.where(bad, OPEN, highest[found] % n_drivers)
         return result

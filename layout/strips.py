@@ -27,7 +27,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from hnlpu.base import LOW, Pins
+from hnlpu.base import HIGH, LOW, Pins
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.ground import Ground, accumulator_transistors, segment_rows
 from hnlpu.layout.hierarchy import Boxes
@@ -182,6 +182,16 @@ class Strips(Ground):
         return (BOTTOM, TOP, MIDDLE)[: self.floorplan.n_levels]
 
     @property
+    def rails(self) -> tuple[tuple[int, int], ...]:
+        """Level and tie of every rail."""
+        return tuple((level, tie) for level in self.levels for tie in (LOW, HIGH))
+
+    @cached_property
+    def low_rail_height(self) -> Ints:
+        """Height of the low rail of each of :data:`LEVELS`; the high one is above it."""
+        return np.array([self.rail_height(level, LOW) for level in LEVELS])
+
+    @property
     def _middle(self) -> int:
         return self.n_tracks // 2
 
@@ -202,10 +212,15 @@ class Strips(Ground):
         return first + tie
 
     @cached_property
+    def m9_heights(self) -> Ints:
+        """Heights with a track of M9, ascending: those of wires, and rails."""
+        rails = [self.rail_height(level, tie) for level, tie in self.rails]
+        return np.sort(np.append(self.track_height(np.arange(self.n_tracks)), rails))
+
+    @cached_property
     def port_height(self) -> Ints:
         """Height of the port of each of :attr:`column`: below one of the two rails, in turn."""
-        first = np.array([self.rail_height(level, LOW) for level in LEVELS])
-        result: Ints = first[self.level] + self.column % 2
+        result: Ints = self.low_rail_height[self.level] + self.column % 2
         return result
 
     @property

@@ -117,7 +117,7 @@ def meetings(floorplan: Ground, kind: Kind, layer: str, x: int) -> list[Meeting]
 def line_ends(floorplan: Ground, kind: Kind, layer: str, x: int) -> list[tuple[int, int]]:
     """Lower and upper end of the line at ``x`` of a station, in every segment; nm."""
     via = floorplan.rules.vias["VIA7" if layer == "M8" else "VIA9"]
-    reach = via.size_nm // 2 + via.upper_end_nm
+    reach = via.upper_reach_nm
     met = meetings(floorplan, kind, layer, x)
     lows = [meeting.y_out - reach for meeting in met]
     highs = [meeting.y_in + reach for meeting in met if meeting.y_in is not None]

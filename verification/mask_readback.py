@@ -21,7 +21,7 @@ from hnlpu.base import HIGH, LOW, ArrayPlan
 from hnlpu.bundle import write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.arrays import plan_ground, read_array, read_array_base
-from hnlpu.layout.faults import Fault, Reading
+from hnlpu.layout.faults import FaultList, Reading
 from hnlpu.layout.ground import Ground
 from hnlpu.layout.hierarchy import Boxes
 from hnlpu.layout.masks import read_mask
@@ -119,7 +119,7 @@ class _MaskReader:
         self._files = LayoutFiles(layout)
         self._layout = layout
         self.match = self._files.match
-        self._bases: dict[str, tuple[list[Fault], int]] = {}
+        self._bases: dict[str, FaultList] = {}
         self.n_faults = 0
         self.first_fault: str | None = None
 

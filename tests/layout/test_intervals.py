@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnlpu.layout.intervals import Pieces, gaps
+from hnlpu.layout.intervals import Intervals, gaps
 
 END = 12
 INTERVALS = st.lists(
@@ -33,7 +33,7 @@ def test_gaps_are_what_is_not_painted(intervals):
 @given(INTERVALS, st.integers(0, 3), st.integers(-2, END + 4), st.integers(0, 2))
 def test_a_place_is_found_in_its_piece(intervals, line, place, reach):
     lines, low, size = np.array(intervals, dtype=np.int64).reshape(-1, 3).T
-    pieces = Pieces(*gaps(lines, low, low + size, 4, END))
+    pieces = Intervals(*gaps(lines, low, low + size, 4, END))
     found = int(pieces.at(np.array([line]), np.array([place]), reach)[0])
     own = [
         i
