@@ -117,9 +117,11 @@ class _Packing:
 
 
 def _size(boxes: Boxes) -> npt.NDArray[np.int64]:
-    """Width and height of each box in a number, -1 where one is negative."""
+    """Width and height of each box in a number, -1 where one is negative or has no place in it."""
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    size: npt.NDArray[np.int64] = np.where((wide < 0) | (high < 0), -1, wide << 32 | high)
+    packed = np.maximum(wide, high) < 1 << 31
+    packed &= np.minimum(wide, high) >= 0
+    size: npt.NDArray[np.int64] = np.where(packed, wide << 32 | high, -1)
     return size
 
 

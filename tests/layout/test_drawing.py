@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from drawings import PLANS, drawn, random_pins, small_floorplan
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hnlpu.base import LOW
@@ -275,6 +275,7 @@ def test_compared_boxes_count_as_often_as_they_stand():
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 1 << 12, 1 << 40]))
+@example(365648, 1 << 40)  # two boxes from one corner, too large to be packed
 def test_compared_boxes_are_those_of_a_count(seed, far):
     """Also where boxes are too far away or too many kinds to be packed into numbers."""
     rng = np.random.default_rng(seed)
