@@ -14,9 +14,6 @@ from hnlpu.costmodel.loader import DataFile
 
 __all__ = ["DirectWrite", "price_direct_write"]
 
-#: Wafer diameter, mm.
-_WAFER_MM = 300.0
-
 
 @dataclass(frozen=True, slots=True)
 class DirectWrite:
@@ -37,9 +34,9 @@ class DirectWrite:
 
 
 def price_direct_write(
-    shares: dict[str, float], mask_usd: tuple[float, float, float]
+    shares: dict[str, float], mask_usd: tuple[float, float, float], wafer_mm: float
 ) -> DirectWrite:
-    """Price of writing some layers of a 300 mm wafer.
+    """Price of writing some layers of a wafer.
 
     Parameters
     ----------
@@ -47,6 +44,8 @@ def price_direct_write(
         Of each layer the share of the area that is exposed.
     mask_usd : tuple of float
         Low, likely and high price of the photomasks of one chip that would do the same.
+    wafer_mm : float
+        Diameter.
 
     Returns
     -------
@@ -58,7 +57,7 @@ def price_direct_write(
     current = file.quantity("current", "uA")
     overhead = file.quantity("overhead", "hour")
     hour = file.quantity("tool_hour", "USD/hour")
-    area_cm2 = pi / 4 * (_WAFER_MM / 10) ** 2 * sum(shares.values())
+    area_cm2 = pi / 4 * (wafer_mm / 10) ** 2 * sum(shares.values())
 
     def hours(charge: float, amperes: float, rest: float) -> float:
         return area_cm2 * charge / amperes / 3600 + len(shares) * rest

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hnlpu.architecture import plan_from_dict
+from hnlpu.base import Pins
 from hnlpu.bundle import read_manifest
 from hnlpu.costmodel.direct_write import price_direct_write
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.masks import load_masks
 from hnlpu.layout.arrays import place_weights, plan_ground
 from hnlpu.layout.drawing import array_pins
+from hnlpu.layout.ground import Ground
 from hnlpu.layout.options import DrawingOptions
 from hnlpu.layout.respin import compare_weights, write_eco
 from hnlpu.layout.rules import Rules
-from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
 from hnlpu.verification.readback import read_metal
 
-__all__ = ["RespinOptions", "mask_usd", "respin"]
+__all__ = ["RespinOptions", "mask_usd", "respin", "wafer_mm"]
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,12 @@ def respin(
     show = progress or Silent()
     rules = options.load()
     price = mask_usd(options.node)
-    sides = [_Side(Path(old)), _Side(Path(new))]
-    names = list(dict.fromkeys([*sides[0].entries, *sides[1].entries]))
+    sides = _Sides(_Side(Path(old)), _Side(Path(new)), rules, options)
+    names = sides.names
     rows = []
     for n, name in enumerate(names):
         show("respin", n, len(names), name[1])
-        rows.append(_compare(name, sides, rules, options, eco))
+        rows.append(_compare(name, sides, eco))
     show("respin", len(names), len(names))
     chips = sorted({row["chip"] for row in rows if row["change"] != "none"}, key=str)
     masks = [_mask(mask, rows, rules) for mask in rules.masks]
@@ -111,7 +112,7 @@ def respin(
         "rules": rules.name,
         "node": options.node,
         "all_photomasks": everything * max(1, len(chips)),
-        "direct_write": _direct_write(rows, masks, price),
+        "direct_write": _direct_write(rows, masks, price, wafer_mm(options.node)),
     }
 
 
@@ -124,35 +125,67 @@ class _Side:
         self.entries = {(str(m["chip"]), m["name"]): m for m in self.manifest["matrices"]}
         self.bases = {base["name"]: base for base in self.manifest["bases"]}
 
-    def metal(self, entry: Mapping[str, Any]) -> MetalPlan:
+    def pins(self, name: tuple[str, str]) -> Pins:
+        """Drivers of a matrix, those of the row exponents last."""
+        entry = self.entries[name]
         base = self.bases[entry["base"]]
         files = [self.path / file for file in base["files"]]
-        return read_metal(self.path / entry["metal"], files, plan_from_dict(base["parameters"]))
+        plan = plan_from_dict(base["parameters"])
+        return array_pins(read_metal(self.path / entry["metal"], files, plan))
 
 
-def _compare(
-    name: tuple[str, str],
-    sides: list[_Side],
-    rules: Rules,
-    options: RespinOptions,
-    eco: TextIO | None,
-) -> dict[str, Any]:
-    entries = [side.entries.get(name) for side in sides]
+class _Sides:
+    """Both bundles, and the grounds of the bases that they share: one for all matrices, as they are drawn."""
+
+    def __init__(self, old: _Side, new: _Side, rules: Rules, options: RespinOptions) -> None:
+        self.old, self.new = old, new
+        self._rules, self._options = rules, options
+        self._grounds: dict[str, Ground] = {}
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Chip and name of every matrix."""
+        return list(dict.fromkeys([*self.old.entries, *self.new.entries]))
+
+    def same_base(self, name: tuple[str, str]) -> bool:
+        """Whether both have a matrix, on bases alike."""
+        entries = [side.entries.get(name) for side in (self.old, self.new)]
+        if None in entries:
+            return False
+        one, other = (
+            side.bases[side.entries[name]["base"]]["parameters"] for side in (self.old, self.new)
+        )
+        return bool(one == other)
+
+    def ground(self, base: str) -> Ground:
+        """Ground of a base of the old bundle, on which the matrices of both find room."""
+        if base not in self._grounds:
+            plan = plan_from_dict(self.old.bases[base]["parameters"])
+            own = (
+                n for n in self.names if self.same_base(n) and self.old.entries[n]["base"] == base
+            )
+            pins = (side.pins(name) for name in own for side in (self.old, self.new))
+            self._grounds[base] = plan_ground(
+                plan, self._rules, layers=self._options.layers, n_tracks=self._options.tracks,
+                matrices=pins,
+            )  # fmt: skip
+        return self._grounds[base]
+
+
+def _compare(name: tuple[str, str], sides: _Sides, eco: TextIO | None) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name[1], "chip": name[0]}
-    old, new = entries
+    old, new = (side.entries.get(name) for side in (sides.old, sides.new))
     if old is None or new is None:
         held = old or new
         assert held is not None
         lost = {"change": "only in one bundle", "weights": held["n_weights"]}
         return row | lost | _whole(held["n_weights"])
-    if sides[0].bases[old["base"]]["parameters"] != sides[1].bases[new["base"]]["parameters"]:
+    if not sides.same_base(name):
         return (
             row | {"change": "another base", "weights": new["n_weights"]} | _whole(new["n_weights"])
         )
-    plans = [side.metal(entry) for side, entry in zip(sides, (old, new), strict=True)]
-    pins = [array_pins(plan) for plan in plans]
-    ground = plan_ground(plans[0].base, rules, layers=options.layers, n_tracks=options.tracks,
-                         matrices=pins)  # fmt: skip
+    ground = sides.ground(old["base"])
+    pins = (side.pins(name) for side in (sides.old, sides.new))
     change = compare_weights(*(place_weights(ground, own, name[1]) for own in pins))
     if eco is not None:
         write_eco(eco, name[1], change)
@@ -200,7 +233,10 @@ def _mask(mask: str, rows: list[dict[str, Any]], rules: Rules) -> dict[str, Any]
 
 
 def _direct_write(
-    rows: list[dict[str, Any]], masks: list[dict[str, Any]], price: Mapping[str, float]
+    rows: list[dict[str, Any]],
+    masks: list[dict[str, Any]],
+    price: Mapping[str, float],
+    wafer_mm: float,
 ) -> dict[str, dict[str, float]] | None:
     """What it costs to write the masks made anew, as shares of the arrays' area, onto a wafer."""
     remade = [mask for mask in masks if mask["remade"]]
@@ -214,12 +250,17 @@ def _direct_write(
     exposures = sum(mask["exposures"] for mask in remade)
     ends = ("low", "mid", "high")
     low, mid, high = (price[end] * exposures for end in ends)
-    written = price_direct_write(shares, (low, mid, high))
+    written = price_direct_write(shares, (low, mid, high), wafer_mm)
     return {
         "hours": dict(zip(ends, written.hours, strict=True)),
         "usd": dict(zip(ends, written.usd_per_wafer, strict=True)),
         "wafers": dict(zip(ends, written.wafers, strict=True)),
     }
+
+
+def wafer_mm(node: str) -> float:
+    """Diameter of a node's wafers."""
+    return DataFile("nodes.toml").quantity(f"{node}.wafer_diameter", "mm").value
 
 
 def mask_usd(node: str) -> dict[str, float]:

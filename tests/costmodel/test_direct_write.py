@@ -14,7 +14,7 @@ MASKS = (2e5, 3e5, 4e5)
 
 def test_by_hand():
     """1 % of 706.9 cm2 at 50 uC/cm2 and 1 uA: 353 s, and half an hour around it."""
-    found = price_direct_write({"VIA8": 0.01}, MASKS)
+    found = price_direct_write({"VIA8": 0.01}, MASKS, 300.0)
     hours = pi * 225 * 0.01 * 50 / 3600 + 0.5
     assert found.hours[1] == pytest.approx(hours)
     assert found.usd_per_wafer[1] == pytest.approx(2000 * hours)
@@ -35,8 +35,8 @@ def test_every_number_has_unit_range_and_source():
 @given(st.floats(0, 0.5), st.floats(0, 0.5))
 def test_more_costs_more(one, other):
     few, both = (
-        price_direct_write({"A": one}, MASKS),
-        price_direct_write({"A": one, "B": other}, MASKS),
+        price_direct_write({"A": one}, MASKS, 300.0),
+        price_direct_write({"A": one, "B": other}, MASKS, 300.0),
     )
     for end in range(3):
         assert both.hours[end] > few.hours[end] and both.wafers[end] < few.wafers[end]

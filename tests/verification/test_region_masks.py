@@ -1,6 +1,7 @@
 """Masks of bundles with regions: drawn, checked, read back, priced; wires that do not fit are named."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from checkpoints import GPT_OSS, gpt_oss_tensors, write_checkpoint
 from hnlpu.cli import main
 from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
+from hnlpu.layout.arrays import plan_ground
 from hnlpu.layout.masks import layer_number, read_mask
 from hnlpu.layout.oasis import OasisWriter
 from hnlpu.masks import LayoutOptions, draw_masks
@@ -101,6 +103,22 @@ def test_a_respin_takes_ten_photomasks(drawn, tmp_path, capsys):
     assert sum(call.startswith("hn_remove_") for call in calls) == counts[0]
     box = next(call for call in calls if call.startswith("hn_add_box"))
     assert box.split()[2] in ("M8C", "M9C", "M11") and len(box.split()) == 7
+
+
+def test_a_base_is_planned_once_for_all_matrices_of_both_bundles(drawn, monkeypatch):
+    bundle, _ = drawn
+    asked = []
+
+    def plan(base, *args, matrices, **options):
+        asked.append((base.name, len(list(matrices))))
+        return plan_ground(base, *args, **options | {"n_tracks": 80})
+
+    monkeypatch.setattr("hnlpu.respinning.plan_ground", plan)
+    respin(bundle, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    n_of = Counter(entry["base"] for entry in manifest["matrices"])
+    assert dict(asked) == {name: 2 * n for name, n in n_of.items()}
+    assert len(asked) == len(n_of) < len(manifest["matrices"])
 
 
 def test_pictures_and_gds(drawn, tmp_path):
