@@ -13,7 +13,7 @@ from hnlpu.chip import Chip, Expert, HardwiredMatrix, Layer, Norm, norm_epsilon
 from hnlpu.errors import HnlpuError
 from hnlpu.sim.attention import AttentionParameters, attention
 from hnlpu.sim.fixed_point import Integers, Saturation, round_shift
-from hnlpu.sim.projection import project
+from hnlpu.sim.projection import drain, multiply
 from hnlpu.sim.quantizer import quantize
 from hnlpu.sim.rmsnorm import rmsnorm
 from hnlpu.sim.rope import rope
@@ -154,6 +154,10 @@ class ChipTwin:
         self._see(name, integers)
         return integers, shift - fraction
 
+    def _sums(self, x: Integers, matrix: HardwiredMatrix) -> tuple[Integers, HardwiredMatrix]:
+        """What the rows of an array sum up, and the matrix with whose exponents they are drained."""
+        return multiply(x, matrix), matrix
+
     def _project(
         self,
         name: str,
@@ -167,9 +171,8 @@ class ChipTwin:
         grid = (
             (n.residual_fraction, n.residual_bits) if residual else (n.value_fraction, n.value_bits)
         )
-        flat = project(
-            x.reshape(-1, x.shape[-1]), exponent.reshape(-1), matrix, *grid, self.saturate, name
-        )
+        sums, drained = self._sums(x.reshape(-1, x.shape[-1]), matrix)
+        flat = drain(sums, exponent.reshape(-1), drained, *grid, self.saturate, name)
         y = flat.reshape(*x.shape[:-1], -1)
         self._see(name, y)
         return y

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from hnlpu.chip import Chip, HardwiredMatrix
 from hnlpu.sim.chip import ChipTwin
 from hnlpu.sim.fixed_point import Integers
 from hnlpu.sim.pins import RowSums
-from hnlpu.sim.projection import drain
 
 __all__ = ["ArrayChange", "DefectiveTwin"]
 
@@ -48,25 +45,10 @@ class DefectiveTwin(ChipTwin):
         super().__init__(chip, n_sequences=n_sequences)
         self._changes = changes
 
-    def _project(
-        self,
-        name: str,
-        x: Integers,
-        exponent: Integers,
-        matrix: HardwiredMatrix,
-        *,
-        residual: bool = False,
-    ) -> Integers:
+    def _sums(self, x: Integers, matrix: HardwiredMatrix) -> tuple[Integers, HardwiredMatrix]:
+        y, drained = super()._sums(x, matrix)
         change = self._changes.get(matrix.name)
         if change is None:
-            return super()._project(name, x, exponent, matrix, residual=residual)
-        n = self.chip.numerics
-        grid = (
-            (n.residual_fraction, n.residual_bits) if residual else (n.value_fraction, n.value_bits)
-        )
-        flat = x.reshape(-1, x.shape[-1])
-        y = (flat.astype(np.float64) @ matrix.weights.T).astype(np.int64)
-        y[:, change.rows] = change.sums(flat)
-        changed = replace(matrix, row_exponents=change.row_exponents)
-        result = drain(y, exponent.reshape(-1), changed, *grid, self.saturate, name)
-        return result.reshape(*x.shape[:-1], -1)
+            return y, drained
+        y[:, change.rows] = change.sums(x)
+        return y, replace(matrix, row_exponents=change.row_exponents)

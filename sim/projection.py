@@ -5,7 +5,7 @@ import numpy as np
 from hnlpu.chip import MULTIPLIER_BITS, HardwiredMatrix
 from hnlpu.sim.fixed_point import Integers, Saturation, scale
 
-__all__ = ["drain", "project"]
+__all__ = ["drain", "multiply", "project"]
 
 
 def project(
@@ -28,9 +28,14 @@ def project(
     fraction, n_bits : int
         The grid of the results.
     """
+    return drain(multiply(x, matrix), exponent, matrix, fraction, n_bits, saturate, block)
+
+
+def multiply(x: Integers, matrix: HardwiredMatrix) -> Integers:
+    """Sums of the rows for each token, (n_tokens, n_rows)."""
     # float64: exact, every sum stays below 2**53, and the product is a fast one
-    y = (x.astype(np.float64) @ matrix.weights.T).astype(np.int64)
-    return drain(y, exponent, matrix, fraction, n_bits, saturate, block)
+    y: Integers = (x.astype(np.float64) @ matrix.weights.T).astype(np.int64)
+    return y
 
 
 def drain(
