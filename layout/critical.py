@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.layout.defects import Mechanism, SizeLaw
-from hnlpu.layout.pieces import Pieces
+from hnlpu.layout.pieces import Pieces, across, along
 
 __all__ = [
     "covered_area",
@@ -86,7 +86,7 @@ def critical_boxes(pieces: Pieces, mechanism: Mechanism, size_nm: float) -> tupl
     if mechanism.extra:
         return wires + np.array([-half, -half, half, half]), 2
     # Missing metal: the defect reaches over both sides of the wire, and touches it anywhere along.
-    (low, high), (start, end) = _across(mechanism.layer), _along(mechanism.layer)
+    (low, high), (start, end) = across(mechanism.layer), along(mechanism.layer)
     cuts = np.empty_like(wires)
     cuts[:, low], cuts[:, high] = wires[:, high] - half, wires[:, low] + half
     cuts[:, start], cuts[:, end] = wires[:, start] - half, wires[:, end] + half
@@ -103,19 +103,9 @@ def knows_weights(pieces: Pieces, mechanism: Mechanism) -> bool:
 def _landings(pieces: Pieces, layer: str) -> npt.NDArray[np.int64]:
     """Vias that can lose their landing on a layer while its wires stay whole: those narrower than its wires."""
     wires, vias = pieces.wires[pieces.of_layer(layer)], pieces.vias[pieces.vias_on(layer)]
-    low, high = _across(layer)
+    low, high = across(layer)
     narrowest = int((wires[:, high] - wires[:, low]).min())
     return vias[vias[:, 2] - vias[:, 0] < narrowest]
-
-
-def _across(layer: str) -> tuple[int, int]:
-    """Sides of a box at the sides of wires of a layer."""
-    return (1, 3) if layer == "M9" else (0, 2)
-
-
-def _along(layer: str) -> tuple[int, int]:
-    """Sides of a box at the ends of wires of a layer."""
-    return (0, 2) if layer == "M9" else (1, 3)
 
 
 def _covering(boxes: npt.NDArray[np.int64], half: float) -> Numbers:
@@ -128,8 +118,8 @@ def _covering(boxes: npt.NDArray[np.int64], half: float) -> Numbers:
 def critical_area_um2(pieces: Pieces, mechanism: Mechanism, size_nm: float) -> float:
     """Area in which a defect of one size does harm."""
     boxes, times = critical_boxes(pieces, mechanism, size_nm)
-    along = "y" if mechanism.layer == "M9" else "x"
-    return covered_area(boxes, times, along=along) * 1e-6
+    slabs = "y" if mechanism.layer == "M9" else "x"
+    return covered_area(boxes, times, along=slabs) * 1e-6
 
 
 def mean_critical_area_um2(

@@ -27,7 +27,7 @@ from scipy.sparse.csgraph import connected_components
 from hnlpu.base import HIGH, LOW, Pins
 from hnlpu.layout.defects import MECHANISMS, Defects, Mechanism
 from hnlpu.layout.floorplan import Floorplan
-from hnlpu.layout.pieces import NOWHERE, Pieces
+from hnlpu.layout.pieces import NOWHERE, PIECE_LAYERS, Pieces, across, along
 from hnlpu.layout.ports import SUPPLIES
 
 __all__ = ["BEHAVIOURS", "DamagedPins", "Nets", "find_nets", "hits", "read_damaged", "touch"]
@@ -125,7 +125,7 @@ def touch(pieces: Pieces, mechanism: Mechanism, defect: Numbers) -> tuple[Intege
     met = _meets(boxes, defect)
     if mechanism.extra:
         return wires[met], none
-    low, high = (1, 3) if mechanism.layer == "M9" else (0, 2)
+    low, high = across(mechanism.layer)
     spanned = met & (boxes[:, low] >= defect[low]) & (boxes[:, high] <= defect[high])
     vias = pieces.vias_on(mechanism.layer)
     return wires[spanned], vias[_covers(pieces.vias[vias], defect)]
@@ -159,7 +159,7 @@ class _Damage:
             if len(wires):
                 self.extra.append((mechanism.layer, wires, defect))
             return
-        start, end = _along(mechanism.layer)
+        start, end = along(mechanism.layer)
         for wire in wires.tolist():
             self.cuts.setdefault(wire, []).append((float(defect[start]), float(defect[end])))
 
@@ -220,13 +220,8 @@ class _Damage:
         ]
 
 
-def _along(layer: str) -> tuple[int, int]:
-    """Sides of a box at the ends of wires of a layer."""
-    return (0, 2) if layer == "M9" else (1, 3)
-
-
 def _along_wire(pieces: Pieces, wire: int) -> tuple[int, int]:
-    return (0, 2) if pieces.layer[wire] == 1 else (1, 3)
+    return along(PIECE_LAYERS[pieces.layer[wire]])
 
 
 def _between(

@@ -120,18 +120,9 @@ def weight_vias(
     stations = floorplan.stations
     station, stub = stations.pin_stubs()
     wire = wire_of_pins(floorplan, pins, first_row)
-    most = max(len(kind.wires) for kind in stations.kinds)
-    x = np.zeros((len(stations.kinds), most), dtype=np.int64)
-    upper = np.zeros((len(stations.kinds), most), dtype=bool)
-    for i, kind in enumerate(stations.kinds):
-        x[i, : len(kind.wires)] = [place for _, place in kind.wires]
-        upper[i, : len(kind.wires)] = [layer == "M10" for layer, _ in kind.wires]
-    kinds = np.broadcast_to(stations.kind[station], wire.shape)
+    x, above = stations.wire_places(station, wire)
     rows = np.arange(first_row, first_row + len(pins))
-    centre = np.stack(
-        [stations.x_nm[station] + x[kinds, wire], floorplan.stub_y_nm(rows)[:, stub]], axis=-1
-    )
-    above = upper[kinds, wire]
+    centre = np.stack([x, floorplan.stub_y_nm(rows)[:, stub]], axis=-1)
     return {"VIA8": centre[~above], "VIA9": centre[above]}
 
 

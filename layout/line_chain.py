@@ -103,9 +103,7 @@ def bundle_segments(
     columns = np.flatnonzero(own == station)
     wires = wire_of_pins(floorplan, pins)[:, columns]
     phase = stub[columns] % floorplan.plan.phases
-    rules = floorplan.rules
-    m9 = rules.metals["M9"].ohm_per_um
-    via7, via8, via9 = (rules.vias[via].ohm for via in ("VIA7", "VIA8", "VIA9"))
+    m9 = floorplan.rules.metals["M9"]
     here = np.flatnonzero(nets.station == station)
     table = {(int(nets.wire[i]), int(nets.segment[i])): int(i) for i in here}
     found: dict[int, list[Segment]] = {}
@@ -115,13 +113,11 @@ def bundle_segments(
             i = table[wire, segment]
             first, n_rows = floorplan.segment(segment)
             row, column = np.nonzero(wires[first : first + n_rows] == wire)
-            on_m10 = bool(nets.on_m10[i])
             found[wire].append(Segment(
                 um=float(nets.length_um[i]), ohm=float(nets.line_ohm[i]), ff=float(nets.line_ff[i]),
                 pins=tuple(zip(((row + 0.5) / n_rows).tolist(), phase[column].tolist(), strict=True)),
-                stub_ohm=(via9 if on_m10 else via8) + float(nets.stub_um[i]) / 2 * m9 + via8 + via7,
-                stub_ff=float(nets.stub_um[i]) * rules.metals["M9"].ff_per_um,
-                down_ohm=via7 + (via8 + via9 if on_m10 else 0.0),
+                stub_ohm=float(nets.stub_ohm[i]), stub_ff=float(nets.stub_um[i]) * m9.ff_per_um,
+                down_ohm=float(nets.base_ohm[i]),
             ))  # fmt: skip
     return found
 

@@ -45,8 +45,8 @@ class LineNets:
         Of the line alone, from its port to its end.
     load_ff : float64
         Of the stubs joined to it.
-    path_ohm : float64
-        From the line's port to the port of a pin half way up.
+    base_ohm, stub_ohm : float64
+        Of the vias between the line and its port; from the line to the port of a pin: vias and half a stub.
     """
 
     segment: npt.NDArray[np.int64]
@@ -59,7 +59,13 @@ class LineNets:
     line_ohm: npt.NDArray[np.float64]
     line_ff: npt.NDArray[np.float64]
     load_ff: npt.NDArray[np.float64]
-    path_ohm: npt.NDArray[np.float64]
+    base_ohm: npt.NDArray[np.float64]
+    stub_ohm: npt.NDArray[np.float64]
+
+    @property
+    def path_ohm(self) -> npt.NDArray[np.float64]:
+        """From the line's port to the port of a pin half way up."""
+        return (self.base_ohm + self.line_ohm) / 2 + self.stub_ohm
 
     @property
     def total_ff(self) -> npt.NDArray[np.float64]:
@@ -109,7 +115,8 @@ def line_nets(floorplan: Floorplan, pins: Pins) -> LineNets:
         line_ohm=up + length * ohm,
         line_ff=length * ff,
         load_ff=n_pins * stub_um * m9.ff_per_um,
-        path_ohm=up + length / 2 * ohm + down,
+        base_ohm=up,
+        stub_ohm=down,
     )
 
 

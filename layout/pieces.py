@@ -21,7 +21,7 @@ from hnlpu.layout.ports import supply
 from hnlpu.layout.stations import Kind
 from hnlpu.layout.turns import bridges, line_ends, meetings, track_y, turns
 
-__all__ = ["NOWHERE", "PIECE_LAYERS", "PIECE_VIAS", "Pieces", "metal_pieces"]
+__all__ = ["NOWHERE", "PIECE_LAYERS", "PIECE_VIAS", "Pieces", "across", "along", "metal_pieces"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -30,6 +30,16 @@ PIECE_LAYERS = ("M8", "M9", "M10")
 PIECE_VIAS = ("VIA7", "VIA8", "VIA9")
 #: Node of a line or port that is not there.
 NOWHERE = -1
+
+
+def along(layer: str) -> tuple[int, int]:
+    """Sides of a box at the ends of wires of a layer."""
+    return (0, 2) if layer == "M9" else (1, 3)
+
+
+def across(layer: str) -> tuple[int, int]:
+    """Sides of a box at the sides of wires of a layer."""
+    return (1, 3) if layer == "M9" else (0, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -288,15 +298,7 @@ class _Builder:
         wire = wire_of_pins(floorplan, pins)
         segment = rows[:, None] // floorplan.segment_rows
         target = line[segment, station, wire]
-        most = line.shape[2]
-        x = np.zeros((len(stations.kinds), most), dtype=np.int64)
-        upper = np.zeros((len(stations.kinds), most), dtype=bool)
-        for i, kind in enumerate(stations.kinds):
-            x[i, : kind.n_wires] = [place for _, place in kind.wires]
-            upper[i, : kind.n_wires] = [layer == "M10" for layer, _ in kind.wires]
-        kinds = stations.kind[station]
-        centre = stations.x_nm[station] + x[kinds, wire]
-        above = upper[kinds, wire]
+        centre, above = stations.wire_places(station, wire)
         height, own = y[:, station, index], stub[:, station, index]
         via = np.empty(wire.shape, dtype=np.int64)
         via[~above] = self._vias(

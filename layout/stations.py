@@ -113,6 +113,19 @@ class Stations:
         tie = wire - self.kinds[self.kind[station]].n_lines
         return int(self.ties[station, tie] if tie >= 0 else self.first_driver[station] + wire)
 
+    def wire_places(
+        self, station: npt.NDArray[np.int64], wire: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Centres of wires, nm, and whether each lies on M10 (else on M8)."""
+        most = max(kind.n_wires for kind in self.kinds)
+        x = np.zeros((len(self.kinds), most), dtype=np.int64)
+        upper = np.zeros((len(self.kinds), most), dtype=bool)
+        for i, kind in enumerate(self.kinds):
+            x[i, : kind.n_wires] = [place for _, place in kind.wires]
+            upper[i, : kind.n_wires] = [layer == "M10" for layer, _ in kind.wires]
+        kinds = self.kind[station]
+        return self.x_nm[station] + x[kinds, wire], upper[kinds, wire]
+
     def pin_stubs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Station and stub of every pin of a row, station after station."""
         station, stub = np.nonzero(self.pins != NO_PIN)
