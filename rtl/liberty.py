@@ -7,15 +7,14 @@ Contract (checked by ``tests/rtl/test_liberty.py``).
 """
 
 import json
-import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from hnlpu.base import ArrayPlan
-from hnlpu.errors import HnlpuError
 from hnlpu.rtl.array import base_modules
 from hnlpu.rtl.hierarchy import Library
+from hnlpu.rtl.liberty_text import read_liberty
 from hnlpu.rtl.rows import row_component
 from hnlpu.rtl.synthesis import run_yosys
 
@@ -36,22 +35,7 @@ def liberty_area_um2(plan: ArrayPlan, liberty: Path) -> float:
     HnlpuError
         No such file, or yosys cannot use it.
     """
-    try:
-        text = liberty.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise HnlpuError(
-            "cannot read the Liberty file",
-            where=str(liberty),
-            got=error.strerror or str(error),
-            do="name a .lib file",
-        ) from error
-    if not re.search(r"\blibrary\s*\(", text):
-        raise HnlpuError(
-            "not a Liberty file",
-            where=str(liberty),
-            got="no library (...) group",
-            do="name a .lib file",
-        )
+    text = read_liberty(liberty)
     modules = {name: "".join(pieces) for name, pieces in base_modules(replace(plan, n_rows=1))}
     row = Library().prototype(*row_component(plan)).module_name
     source = next(name for name in modules if name.startswith("hn_source"))

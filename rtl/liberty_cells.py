@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hnlpu.errors import HnlpuError
+from hnlpu.rtl.liberty_text import read_liberty
 
 __all__ = ["CellLibrary", "LibraryCell", "read_cells"]
 
@@ -129,11 +130,7 @@ def read_cells(path: Path) -> CellLibrary:
     HnlpuError
         No such file, or not a Liberty file.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise HnlpuError("cannot read the Liberty file", where=str(path),
-                         got=error.strerror or str(error), do="name a .lib file") from error  # fmt: skip
+    text = read_liberty(path)
     library = next(_groups(_TOKEN.findall(_COMMENT.sub(" ", text))), None)
     if library is None or library.kind != "library":
         raise HnlpuError("not a Liberty file", where=str(path), got="no library (...) group",
