@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 
 import hnlpu
@@ -164,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
             "--rules", default="n5", metavar="SET", help="design rules: n5 (default), sky130"
         )
         sub.add_argument(
-            "--rules-file", metavar="FILE", help="a TOML file with rule sets of your own"
+            "--rules-file", type=Path, metavar="FILE", help="a TOML file with rule sets of your own"
         )
         sub.add_argument(
             "--layers", default="both", metavar="L",
@@ -383,12 +384,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     numerics(evaluate, own=True)
     evaluate.add_argument(
-        "--reference", metavar="NPZ",
+        "--reference", type=Path, metavar="NPZ",
         help="ids, logits, answer_mask or lengths, and the same with _short (reference.npz of the "
         "checkpoint, else what the model itself writes)",
     )  # fmt: skip
     evaluate.add_argument(
-        "--text", metavar="FILE",
+        "--text", type=Path, metavar="FILE",
         help="a text: bits per token; or lines of problem=answer: exact answers",
     )  # fmt: skip
     evaluate.add_argument(
@@ -441,7 +442,9 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_argument(
         "--exponent-values", type=int, metavar="E", help="block exponents a row can hold"
     )
-    explore.add_argument("--liberty", metavar="FILE", help="also map to this library, for the area")
+    explore.add_argument(
+        "--liberty", type=Path, metavar="FILE", help="also map to this library, for the area"
+    )
     explore.add_argument("--no-verify", action="store_true", help="count only; no energy")
     explore.add_argument("--seed", type=int, default=0, help="of weights and vectors (0)")
     explore.add_argument("-o", "--out", metavar="DIR", help="also write explore.json and a chart")
@@ -593,7 +596,7 @@ needs: OpenSTA and a Liberty file (Debian: opensta, qflow-tech-osu018)""",
         "--match", default="", metavar="TEXT", help="only bases of matrices whose names hold this"
     )
     timing.add_argument(
-        "--liberty", metavar="FILE", help="cells (Debian's qflow-tech-osu018, 180 nm)"
+        "--liberty", type=Path, metavar="FILE", help="cells (Debian's qflow-tech-osu018, 180 nm)"
     )
     timing.add_argument(
         "--target", type=float, default=1.0, metavar="GHZ", help="clock asked for (1)"
@@ -657,10 +660,12 @@ needs: OpenSTA and a Liberty file (Debian: opensta, qflow-tech-osu018)""",
         help="nets that float, or join lines: low, high, or the worse of both (worst)",
     )  # fmt: skip
     defects.add_argument(
-        "--text", metavar="FILE",
+        "--text", type=Path, metavar="FILE",
         help="lines of problem=answer (else reference.npz of the checkpoint, or what the model writes)",
     )  # fmt: skip
-    defects.add_argument("--png", metavar="FILE", help="draw the curves there; SVG if named so")
+    defects.add_argument(
+        "--png", type=Path, metavar="FILE", help="draw the curves there; SVG if named so"
+    )
     report = verb(
         "report",
         verbs.report,

@@ -16,17 +16,17 @@ def damage(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     options = DefectOptions(
         densities=tuple(args.density) or DENSITIES,
         rules=args.rules,
-        rules_file=Path(args.rules_file) if args.rules_file else None,
+        rules_file=args.rules_file,
         layers=args.layers,
         trials=args.trials,
         seed=args.seed,
         spare_rows=args.spare_rows,
         behaviour=args.behaviour,
-        text=Path(args.text) if args.text else None,
+        text=args.text,
     )
     result = damage_chips(args.bundle, args.checkpoint, options, progress=show)
     if args.png:
-        _picture(result, Path(args.png))
+        _picture(result, args.png)
     if not args.json:
         _print(result, options)
         if args.png:

@@ -15,14 +15,10 @@ from hnlpu.respinning import respin as compare
 __all__ = ["layout", "respin"]
 
 
-def _file(path: str | None) -> Path | None:
-    return Path(path) if path else None
-
-
 def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     options = LayoutOptions(
         rules=args.rules,
-        rules_file=_file(args.rules_file),
+        rules_file=args.rules_file,
         layers=args.layers,
         tracks=args.tracks,
         match=args.match,
@@ -71,7 +67,7 @@ def layout(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
 def respin(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
     options = RespinOptions(
         rules=args.rules,
-        rules_file=_file(args.rules_file),
+        rules_file=args.rules_file,
         node=args.node,
         layers=args.layers,
         tracks=args.tracks,

@@ -1,7 +1,6 @@
 """The verb that times arrays."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from hnlpu.errors import HnlpuError
@@ -33,9 +32,9 @@ def timing(args: argparse.Namespace, show: Progress) -> tuple[Any, int]:
                          do="give a bundle, or --shape KxN")  # fmt: skip
     options = TimingOptions(
         rules=args.rules,
-        rules_file=Path(args.rules_file) if args.rules_file else None,
+        rules_file=args.rules_file,
         layers=args.layers,
-        liberty=Path(args.liberty) if args.liberty else None,
+        liberty=args.liberty,
         match=args.match,
         target_ghz=args.target,
         skew_ps=args.skew,
