@@ -13,6 +13,7 @@ from math import exp
 from pathlib import Path
 
 import numpy as np
+from tables import table
 
 from hnlpu.defects import DENSITIES, DefectOptions, damage_chips, load_model
 from hnlpu.layout.critical import mean_critical_area_um2
@@ -28,14 +29,6 @@ from hnlpu.taps import TapsPlan
 FAULTS_PER_CM2 = (0.01, 0.03, 0.11)
 #: What the paper's chip holds.
 PAPER_WEIGHTS = 7.3e9
-
-
-def table(heads: list[str], rows: list[list[str]]) -> None:
-    print("| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print()
 
 
 def sums(n: int, path: Path) -> Path:

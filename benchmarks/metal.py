@@ -3,16 +3,18 @@
     python benchmarks/metal.py                   # floorplans: seconds
     python benchmarks/metal.py --draw -o DIR     # also draws, reads and loads two arrays: minutes
     python benchmarks/metal.py --respin          # what changed weights change: a minute
+    python benchmarks/metal.py --all             # everything, and region bases: half an hour
 
 Weights are random; every via stands where some weight would have it. Prints Markdown.
 """
 
 import argparse
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
+import region_masks
+from tables import PAPER_FF, PAPER_OHM, PAPER_UM2, memory_gb, table
 
 from hnlpu.alignment import AlignedMatrix
 from hnlpu.costmodel.direct_write import price_direct_write
@@ -26,22 +28,10 @@ from hnlpu.layout.respin import compare_weights
 from hnlpu.layout.rules import load_rules
 from hnlpu.layout.stations import LAYERS
 from hnlpu.metal import MetalPlan, plan_metal
-from hnlpu.respinning import mask_usd
+from hnlpu.respinning import mask_usd, wafer_mm
 from hnlpu.taps import TapsPlan
 
-#: What the paper's chip implies: 573.16 mm2 of arrays for 7.3e9 weights.
-PAPER_UM2 = 573.16e6 / 7.3e9
-#: HNLPU paper, section 7.2: average of the extracted nets.
-PAPER_OHM, PAPER_FF = 164, 7.8
 SIZE = 2880
-
-
-def table(heads: list[str], rows: list[list[str]]) -> None:
-    print("| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print()
 
 
 def areas(rules_name: str) -> None:
@@ -75,10 +65,6 @@ def random_metal(plan: TapsPlan, seed: int = 0) -> MetalPlan:
     return plan_metal(
         AlignedMatrix("w", values.astype(np.int16), exponents.astype(np.uint8), rows), plan
     )
-
-
-def memory_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def draw(plan: TapsPlan, folder: Path) -> None:
@@ -162,7 +148,7 @@ def respins(plan: TapsPlan) -> None:
            "tiles untouched"], rows)  # fmt: skip
     exposures = sum(floorplan.exposures(mask) for mask in shares)
     masks = [value * exposures for value in mask_usd("5nm").values()]
-    written = price_direct_write(shares, (masks[0], masks[1], masks[2]))
+    written = price_direct_write(shares, (masks[0], masks[1], masks[2]), wafer_mm("5nm"))
     table(
         ["", "low", "mid", "high"],
         [["photomasks of a chip, USD", *(f"{value:,.0f}" for value in masks)],
@@ -192,8 +178,6 @@ def main() -> None:
             plan = TapsPlan(SIZE, SIZE, phases=phases, exponent_values=exponents)
             draw(plan, args.out / f"t{phases}_e{exponents}")
     if args.all:
-        import region_masks
-
         respins(TapsPlan(SIZE, SIZE, phases=3))
         region_masks.tables(["paper:5"], SIZE, SIZE, args.out)
         region_masks.tables(region_masks.POINTS, 64, SIZE, args.out)

@@ -11,8 +11,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from metal import PAPER_FF, PAPER_OHM, PAPER_UM2, memory_gb, table
 from routing import gaussian_base, gaussian_matrix
+from tables import PAPER_FF, PAPER_OHM, PAPER_UM2, memory_gb, table
 
 from hnlpu.layout.arrays import Weights, place_weights, plan_ground, read_array
 from hnlpu.layout.drawing import array_pins

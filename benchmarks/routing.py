@@ -9,13 +9,13 @@ leaves out one technique after another.
 """
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
+from tables import PAPER_UM2, memory_gb
 
 from hnlpu import matching, merged, regions
 from hnlpu.alignment import AlignedMatrix, align
@@ -31,7 +31,6 @@ from hnlpu.regions import RegionPlan
 from hnlpu.selection import BaseOptions, choose_base
 
 _POINTS = ("merged:3", "merged:4", "merged:5", "paper:1", "paper:4", "paper:5")
-_PAPER_UM2 = 0.0785
 _HEADS = ("base", "M11", "width um", "density mean / peak", "M9 tracks", "M11 tracks", "M9 / M11 used",
           "spilled", "borrowed", "strip um", "wires", "silicon", "base wires", "um2/weight", "limit",
           "wire s", "route s", "GB")  # fmt: skip
@@ -67,14 +66,13 @@ def _row(point: str, plan: RegionPlan, pins: Pins, every: int, wire_s: float) ->
         "base wires": floorplan.um2_per_weight(floorplan.base_height_um),
     }
     limit = max(areas, key=lambda name: areas[name])
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     cells = (
         point, f"1/{every}" if every else "no", f"{floorplan.width_nm / 1000:.1f}",
         f"{s['density_mean']:.1f} / {s['density_peak']:.0f}", routing.n_tracks, routing.n_high,
         f"{s['used_m9']:.0%} / {s['used_m11']:.0%}", f"{s['spilled']:.2%}", s["borrowed"],
         f"{height:.2f}", *(f"{area:.4f}" for area in areas.values()),
-        f"{areas[limit]:.4f} ({areas[limit] / _PAPER_UM2:.2f}x)", limit, f"{wire_s:.0f}",
-        f"{seconds:.0f}", f"{memory:.1f}",
+        f"{areas[limit]:.4f} ({areas[limit] / PAPER_UM2:.2f}x)", limit, f"{wire_s:.0f}",
+        f"{seconds:.0f}", f"{memory_gb():.1f}",
     )  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 

@@ -10,6 +10,8 @@ import argparse
 import sys
 import time
 
+from tables import table
+
 from hnlpu.repeater_timing import fo4_ps
 from hnlpu.rtl.liberty_cells import read_cells
 from hnlpu.rtl.mapping import Netlist
@@ -31,14 +33,6 @@ _POINTS = (
     "5:4:4",
     "5:4:9",
 )
-
-
-def table(heads: list[str], rows: list[list[str]]) -> None:
-    print("| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print(flush=True)
 
 
 def own_adder(output: str) -> float:
