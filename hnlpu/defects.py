@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hnlpu.answers import Questions, Score, problem_references, reference_questions
-from hnlpu.architecture import plan_from_dict
 from hnlpu.base import HIGH, Pins
 from hnlpu.bundle import read_manifest
 from hnlpu.checkpoint import open_checkpoint
@@ -54,7 +53,7 @@ from hnlpu.sim.floating import FloatingWeights
 from hnlpu.sim.pins import row_sums
 from hnlpu.taps import TapsPlan
 from hnlpu.tokenizer import load_tokenizer
-from hnlpu.verification.readback import read_metal
+from hnlpu.verification.bundle_metal import BundleMetal
 
 __all__ = ["DENSITIES", "DefectOptions", "damage_chips", "load_model"]
 
@@ -258,28 +257,27 @@ def _matrices(chip: Chip) -> dict[str, HardwiredMatrix]:
 def _arrays(
     bundle: Path, chip: Chip, rules: Rules, options: DefectOptions, show: Progress
 ) -> Iterator[_Array]:
-    manifest = read_manifest(bundle)
+    source = BundleMetal(bundle)
     matrices = _matrices(chip)
-    bases = {base["name"]: base for base in manifest["bases"]}
     floorplans: dict[str, Floorplan] = {}
-    entries = manifest["matrices"]
+    entries = source.matrices
     for i, entry in enumerate(entries):
         show("metal", i, len(entries), entry["name"])
-        base = bases[entry["base"]]
-        plan = plan_from_dict(base["parameters"])
+        base = entry["base"]
+        plan = source.plan(base)
         if not isinstance(plan, TapsPlan):
-            raise HnlpuError("an architecture without drawn metal", where=f"{bundle}: {base['name']}",
+            raise HnlpuError("an architecture whose damage is not followed", where=f"{bundle}: {base}",
                              got=plan.arch, do="generate with --arch taps")  # fmt: skip
-        metal = read_metal(bundle / entry["metal"], [bundle / f for f in base["files"]], plan)
+        metal = source.metal(entry)
         matrix = matrices[entry["name"]]
         sums = row_sums(plan, metal.pins)
         if not np.array_equal(sums.weights, matrix.weights) or sums.offset.any():
             raise HnlpuError("the metal holds other weights than the bundle", got="other integers",
                              where=f"{bundle}: {entry['name']}", do="generate it again")  # fmt: skip
-        if base["name"] not in floorplans:
+        if base not in floorplans:
             taller = replace(plan, n_rows=plan.n_rows + options.spare_rows)
-            floorplans[base["name"]] = plan_floorplan(taller, rules, layers=options.layers)
-        floorplan = floorplans[base["name"]]
+            floorplans[base] = plan_floorplan(taller, rules, layers=options.layers)
+        floorplan = floorplans[base]
         pins = array_pins(metal)
         pins = np.concatenate([pins, np.repeat(pins[:1], options.spare_rows, axis=0)])
         pieces = metal_pieces(floorplan, pins)

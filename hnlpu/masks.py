@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hnlpu import __version__
-from hnlpu.architecture import plan_from_dict
-from hnlpu.base import ArrayPlan
-from hnlpu.bundle import digest, new_folder, read_manifest, write_json
+from hnlpu.bundle import digest, new_folder, write_json
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.arrays import place_metal, plan_ground
 from hnlpu.layout.def_files import write_def, write_lef
@@ -36,7 +34,7 @@ from hnlpu.layout.rules import Rules
 from hnlpu.layout.strips import Strips
 from hnlpu.metal import MetalPlan
 from hnlpu.progress import Progress, Silent
-from hnlpu.verification.readback import read_metal
+from hnlpu.verification.bundle_metal import BundleMetal
 
 __all__ = ["ALSO", "LayoutOptions", "draw_masks"]
 
@@ -100,15 +98,11 @@ def draw_masks(
         Not a bundle, unknown or contradicting rules, wires that fit no strip.
     """
     show = progress or Silent()
-    bundle = Path(bundle)
-    manifest = read_manifest(bundle)
+    metal = BundleMetal(Path(bundle))
     rules = options.load()
-    matrices = [m for m in manifest["matrices"] if options.match in m["name"]]
-    if not matrices:
-        raise HnlpuError("no matrix of this name", where=f"{bundle / 'manifest.json'}",
-                         got=repr(options.match), do="see names.json of the bundle")  # fmt: skip
+    matrices = metal.matching(options.match)
     with new_folder(Path(out), force=force) as folder:
-        drawing = _Drawing(bundle, manifest, rules, options, folder)
+        drawing = _Drawing(metal, rules, options, folder)
         arrays: list[dict[str, Any]] = []
         for base in dict.fromkeys(entry["base"] for entry in matrices):
             own = [entry for entry in matrices if entry["base"] == base]
@@ -120,7 +114,7 @@ def draw_masks(
         order = {entry["metal"]: n for n, entry in enumerate(matrices)}
         arrays.sort(key=lambda array: order[array["metal"]])
         show("layout", len(matrices), len(matrices))
-        _copy_rest(bundle, folder / "bundle")
+        _copy_rest(metal.path, folder / "bundle")
         result = drawing.summary(arrays)
         write_json(folder / "layout.json", result)
     return result
@@ -129,34 +123,29 @@ def draw_masks(
 class _Drawing:
     """The arrays of one bundle, each base drawn once."""
 
-    def __init__(self, bundle: Path, manifest: Mapping[str, Any], rules: Rules,
-                 options: LayoutOptions, folder: Path) -> None:  # fmt: skip
-        self._bundle, self._rules, self._options = bundle, rules, options
+    def __init__(
+        self, metal: BundleMetal, rules: Rules, options: LayoutOptions, folder: Path
+    ) -> None:
+        self._metal, self._rules, self._options = metal, rules, options
         self._folder = folder
-        self._entries = {base["name"]: base for base in manifest["bases"]}
         self._bases: dict[str, tuple[Ground, list[MaskFile], list[dict[str, Any]]]] = {}
         source = options.rules_file or files("hnlpu.layout") / "data" / "rules.toml"
         (folder / "rules.toml").write_bytes(source.read_bytes())
 
     def start(self, name: str, matrices: Sequence[Mapping[str, Any]]) -> None:
         """Plan a base for some matrices, and draw what does not depend on them."""
-        plan = plan_from_dict(self._entries[name]["parameters"])
-        pins = (array_pins(self._metal(entry, plan)) for entry in matrices)
-        ground = plan_ground(plan, self._rules, layers=self._options.layers,
+        pins = (array_pins(self._metal.metal(entry)) for entry in matrices)
+        ground = plan_ground(self._metal.plan(name), self._rules, layers=self._options.layers,
                              n_tracks=self._options.tracks, matrices=pins)  # fmt: skip
         folder = self._folder / "base" / name
         folder.mkdir(parents=True)
         masks = write_base(ground, folder)
         self._bases[name] = ground, masks, [self._mask(mask) for mask in masks]
 
-    def _metal(self, entry: Mapping[str, Any], plan: ArrayPlan) -> MetalPlan:
-        files = [self._bundle / file for file in self._entries[entry["base"]]["files"]]
-        return read_metal(self._bundle / entry["metal"], files, plan)
-
     def array(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Draw one matrix; its entry in ``layout.json``."""
         ground, base_masks, base_entries = self._bases[entry["base"]]
-        plan = self._metal(entry, ground.plan)
+        plan = self._metal.metal(entry)
         path = Path(entry["metal"]).relative_to("rtl/metal").with_suffix("")
         folder = self._folder / "metal" / path
         folder.mkdir(parents=True)

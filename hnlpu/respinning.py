@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from hnlpu.architecture import plan_from_dict
 from hnlpu.base import Pins
-from hnlpu.bundle import read_manifest
 from hnlpu.costmodel.direct_write import price_direct_write
 from hnlpu.costmodel.loader import DataFile
 from hnlpu.costmodel.masks import load_masks
@@ -22,7 +20,7 @@ from hnlpu.layout.options import DrawingOptions
 from hnlpu.layout.respin import compare_weights, write_eco
 from hnlpu.layout.rules import Rules
 from hnlpu.progress import Progress, Silent
-from hnlpu.verification.readback import read_metal
+from hnlpu.verification.bundle_metal import BundleMetal
 
 __all__ = ["RespinOptions", "mask_usd", "respin", "wafer_mm"]
 
@@ -120,18 +118,12 @@ class _Side:
     """One of the two bundles."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.manifest = read_manifest(path)
-        self.entries = {(str(m["chip"]), m["name"]): m for m in self.manifest["matrices"]}
-        self.bases = {base["name"]: base for base in self.manifest["bases"]}
+        self.metal = BundleMetal(path)
+        self.entries = {(str(m["chip"]), m["name"]): m for m in self.metal.matrices}
 
     def pins(self, name: tuple[str, str]) -> Pins:
         """Drivers of a matrix, those of the row exponents last."""
-        entry = self.entries[name]
-        base = self.bases[entry["base"]]
-        files = [self.path / file for file in base["files"]]
-        plan = plan_from_dict(base["parameters"])
-        return array_pins(read_metal(self.path / entry["metal"], files, plan))
+        return array_pins(self.metal.metal(self.entries[name]))
 
 
 class _Sides:
@@ -153,14 +145,15 @@ class _Sides:
         if None in entries:
             return False
         one, other = (
-            side.bases[side.entries[name]["base"]]["parameters"] for side in (self.old, self.new)
+            side.metal.bases[side.entries[name]["base"]]["parameters"]
+            for side in (self.old, self.new)
         )
         return bool(one == other)
 
     def ground(self, base: str) -> Ground:
         """Ground of a base of the old bundle, on which the matrices of both find room."""
         if base not in self._grounds:
-            plan = plan_from_dict(self.old.bases[base]["parameters"])
+            plan = self.old.metal.plan(base)
             own = (
                 n for n in self.names if self.same_base(n) and self.old.entries[n]["base"] == base
             )

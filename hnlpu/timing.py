@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 
 from hnlpu.alignment import AlignedMatrix
-from hnlpu.architecture import plan_from_dict
 from hnlpu.array_timer import ArrayTimer
 from hnlpu.base import ArrayPlan, Pins
-from hnlpu.bundle import read_manifest
 from hnlpu.errors import HnlpuError
 from hnlpu.layout.drawing import array_pins
 from hnlpu.layout.floorplan import plan_floorplan
@@ -29,7 +27,7 @@ from hnlpu.progress import Progress, Silent
 from hnlpu.rtl.liberty_cells import read_cells
 from hnlpu.timing_scale import ENDS
 from hnlpu.tools import find_liberty, find_sta
-from hnlpu.verification.readback import read_metal
+from hnlpu.verification.bundle_metal import BundleMetal
 
 __all__ = ["TimingOptions", "random_pins", "time_array", "time_bundle"]
 
@@ -87,22 +85,13 @@ def time_bundle(
     """
     show = progress or Silent()
     find_sta()
-    bundle = Path(bundle)
-    manifest = read_manifest(bundle)
-    entries = {base["name"]: base for base in manifest["bases"]}
-    matrices = [m for m in manifest["matrices"] if options.match in m["name"]]
-    if not matrices:
-        raise HnlpuError("no matrix of this name", where=f"{bundle / 'manifest.json'}",
-                         got=repr(options.match), do="see names.json of the bundle")  # fmt: skip
-    first = {m["base"]: m for m in reversed(matrices)}
+    metal = BundleMetal(Path(bundle))
+    first = {m["base"]: m for m in reversed(metal.matching(options.match))}
     rows = []
     for n, (name, matrix) in enumerate(first.items()):
         show("timing", n, len(first), matrix["name"])
-        base = entries[name]
-        plan = plan_from_dict(base["parameters"])
-        paths = [bundle / file for file in base["files"]]
-        metal = read_metal(bundle / matrix["metal"], paths, plan)
-        rows.append({"name": matrix["name"], **time_array(plan, array_pins(metal), options)})
+        pins = array_pins(metal.metal(matrix))
+        rows.append({"name": matrix["name"], **time_array(metal.plan(name), pins, options)})
     show("timing", len(first), len(first))
     return {"rows": rows}
 
