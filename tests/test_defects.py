@@ -236,7 +236,9 @@ def test_an_architecture_without_drawn_metal_is_refused(made, tmp_path):
     for base in manifest["bases"]:
         base["parameters"] = MergedPlan(4, 40).as_dict()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(HnlpuError, match=r"an architecture whose damage is not followed .got merged"):
+    with pytest.raises(
+        HnlpuError, match=r"an architecture whose damage is not followed .got merged"
+    ):
         damage_chips(folder, made[1])
 
 

@@ -1,27 +1,20 @@
 """The cycle of every beat of every stream of whole chips on Verilator, beside the model's."""
 
-import itertools
 import math
 import os
 
-import numpy as np
 import pytest
-from checkpoints import SIXTEEN_EXPERTS
-from chips import gpt_oss_chip, llama_chip
+from chips import cycles_beside_model, gpt_oss_chip, llama_chip, prompts_and_jobs
 
-from hnlpu.bundle import read_manifest
 from hnlpu.generator import GenerateOptions, generate
-from hnlpu.grid import parse_grid
 from hnlpu.host import LAST, Register
-from hnlpu.link_plan import LinkOptions
 from hnlpu.sim.cycle_arrays import Array
-from hnlpu.sim.cycle_channels import Channels
 from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.sim.cycle_host import Host
 from hnlpu.sim.cycle_vectors import Norm
 from hnlpu.verification.chip import batch_step, protocol_steps, sequence_steps
 from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, wait, write
-from hnlpu.verification.cycles import compare_cycles, predict_cycles
+from hnlpu.verification.cycles import predict_cycles
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
@@ -51,19 +44,8 @@ def dense(cache, tmp_path_factory):
     return ChipSimulation(bundle, stalls=True)
 
 
-def comparison(simulation, steps, **options):
-    """A run beside its prediction, which knows nothing of it."""
-    run = simulation.run(steps, trace_all=True)
-    model = predict_cycles(simulation.bundle, steps, stalls=True, **options)
-    found = compare_cycles(run, model.cycles())
-    tokens = len(model.passage.tokens)
-    print(f"{found.beats} beats, {found.streams} streams, {tokens} tokens, {run.cycles} cycles:")
-    print("\n".join(map(str, found.differences)) or "no difference")
-    return found
-
-
 def is_exact(simulation, steps):
-    found = comparison(simulation, steps)
+    found = cycles_beside_model(simulation, steps)
     assert found.streams == len(simulation.streams)
     assert found.beats > 0
     return not found.differences
@@ -144,7 +126,7 @@ class _PromptsFirst(Host):
 )
 def test_a_cycle_too_many_is_found_and_named(experts, kind, model, stream):
     steps = [reset(), prompt([3, 1, 4]), idle()]
-    found = comparison(experts, steps, models=MODELS | {kind: model})
+    found = cycles_beside_model(experts, steps, models=MODELS | {kind: model})
     first = found.differences[0]
     assert abs(first.expected - first.got) == 1
     assert (first.stream, first.first) == (stream, 0)
@@ -154,7 +136,7 @@ def test_a_cycle_too_many_is_found_and_named(experts, kind, model, stream):
 
 def test_another_order_of_tokens_is_found(dense):
     steps = [batch_step(10, 24, 12, 9, 3), idle()]
-    found = comparison(dense, steps, models=MODELS | {"host": _PromptsFirst})
+    found = cycles_beside_model(dense, steps, models=MODELS | {"host": _PromptsFirst})
     assert found.differences
     assert found.differences[0].stream == "layer_0_attention"  # sees other positions
 
@@ -165,81 +147,14 @@ def _adder(shared_checkpoint, folder, name, **options):
     return ChipSimulation(folder / "bundle", stalls=True)
 
 
-def _steps(vocab, n_at_a_time, seed, context=64):
-    rng = np.random.default_rng(seed)
-    longest = min(14, context // 2)
-    ones = [
-        (reset(), prompt(rng.integers(0, vocab, n).tolist(), int(m)))
-        for n, m in rng.integers(1, longest, (3, 2))
-    ]
-    return [
-        *itertools.chain(*ones),
-        reset(),
-        batch_step(vocab, context, 4 * n_at_a_time, longest, seed),
-        idle(),
-    ]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("sequences", [1, 3])
 def test_adder_mini(cache, shared_checkpoint, tmp_path, sequences):
     chip = _adder(shared_checkpoint, tmp_path, "adder_mini", sequences=sequences)
     for seed, pauses in enumerate(([], [PAUSES])):
-        assert is_exact(chip, [*pauses, *_steps(64, sequences, seed)])
+        assert is_exact(chip, [*pauses, *prompts_and_jobs(64, sequences, seed)])
 
 
-@pytest.mark.slow
 def test_adder2(cache, shared_checkpoint, tmp_path):
     chip = _adder(shared_checkpoint, tmp_path, "adder2")
     for seed, pauses in enumerate(([], [PAUSES])):
-        assert is_exact(chip, [*pauses, *_steps(64, 1, seed)])
-
-
-#: Grid, context, sequences, and other options: padded slices with narrow links, links that repair errors and chips
-#: without the experts of a token, rows and columns, a larger grid.
-GRIDS = {
-    "dense": ("2x1", 12, 4, {"link": LinkOptions(width=11, latency=3, channel_depth=2)}),
-    "uneven-experts": ("1x2", 12, 4, {"link": LinkOptions(crc=True)}),
-    "adder_mini": ("1x2", 64, 1, {}),
-    "adder2": ("2x2", 64, 4, {}),
-    "sixteen-experts": ("4x4", 12, 4, {"config": SIXTEEN_EXPERTS}),
-}
-
-
-@pytest.fixture(scope="module", params=GRIDS)
-def grid(request, cache, shared_checkpoint, tmp_path_factory):
-    """All chips of a grid, with every stream traced; vocabulary, context and sequences."""
-    name = request.param
-    folder = tmp_path_factory.mktemp(name)
-    grid, context, sequences, options = GRIDS[name]
-    options = {"context": context, "sequences": sequences, "grid": parse_grid(grid), **options}
-    if name.startswith("adder"):
-        chips = _adder(shared_checkpoint, folder, name, **options)
-    else:
-        make = llama_chip if name == "dense" else gpt_oss_chip
-        chips = ChipSimulation(make(folder, **options), stalls=True)
-    vocab = read_manifest(chips.bundle)["model"]["vocab"]
-    return chips, vocab, context, sequences
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pauses", [[], [PAUSES]], ids=["no-stall", "stalls"])
-def test_a_grid(grid, pauses):
-    """Prompts one after the other, then more jobs of random length than places for them."""
-    chips, vocab, context, sequences = grid
-    assert is_exact(chips, [*pauses, *_steps(vocab, sequences, len(pauses), context)])
-
-
-class _FirstChannelFirst(Channels):
-    """Has no turns: the first channel that waits is sent."""
-
-    def _in_turn(self, there, cycle, turn):
-        return super()._in_turn(there, cycle, -1)
-
-
-@pytest.mark.slow
-def test_channels_without_turns_are_found(grid):
-    chips, vocab, context, sequences = grid
-    steps = _steps(vocab, sequences, 0, context)
-    found = comparison(chips, steps, models=MODELS | {"channels": _FirstChannelFirst})
-    assert found.differences[0].stream.endswith("_tx") or "_to_r" in found.differences[0].stream
+        assert is_exact(chip, [*pauses, *prompts_and_jobs(64, 1, seed)])

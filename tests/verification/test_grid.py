@@ -1,70 +1,67 @@
-"""Grids of chips on Verilator: the single chip's bits, whatever stalls, and a check that can fail."""
+"""Grids of chips on Verilator: the single chip's bits and the model's cycles, whatever stalls, and checks that can fail."""
 
-from pathlib import Path
+import os
 
 import pytest
-from checkpoints import (
-    GPT_OSS,
-    LLAMA,
-    SIXTEEN_EXPERTS,
-    gpt_oss_tensors,
-    llama_tensors,
-    write_checkpoint,
-)
+from checkpoints import SIXTEEN_EXPERTS
+from chips import cycles_beside_model, gpt_oss_chip, llama_chip, prompts_and_jobs
 
 from hnlpu.bundle import read_manifest
 from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import parse_grid
 from hnlpu.link_plan import LinkOptions
 from hnlpu.progress import Silent
+from hnlpu.sim.cycle_channels import Channels
+from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.verification.chip import batch_step, check_chip, protocol_steps, sequence_steps
 from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "checkpoints"
-#: Checkpoint, grid, links.
-SYSTEMS = {
-    "padded-dense": ("llama", "2x1", LinkOptions(width=11, latency=3, channel_depth=2)),
-    "uneven-experts": ("gpt-oss", "1x2", LinkOptions(crc=True)),
-    "adder_mini": ("adder_mini", "1x2", LinkOptions()),
-    "adder2": ("adder2", "2x2", LinkOptions(latency=2)),
-    "random": ("random", "4x4", LinkOptions()),
+#: Grid, context, links: padded slices with narrow links, chips without the experts of a token and links that repair
+#: errors, a column's heads on two chips, rows and columns, a larger grid.
+GRIDS = {
+    "padded-dense": ("2x1", 12, LinkOptions(width=11, latency=3, channel_depth=2)),
+    "uneven-experts": ("1x2", 12, LinkOptions(crc=True)),
+    "adder_mini": ("1x2", 64, LinkOptions()),
+    "adder2": ("2x2", 64, LinkOptions(latency=2)),
+    "sixteen-experts": ("4x4", 12, LinkOptions()),
 }
 
 
-def source_of(name: str, folder: Path) -> Path:
-    if name == "llama":
-        return write_checkpoint(folder / name, LLAMA, llama_tensors(LLAMA))
-    if name in ("gpt-oss", "random"):
-        config = SIXTEEN_EXPERTS if name == "random" else GPT_OSS
-        return write_checkpoint(folder / name, config, gpt_oss_tensors(config, 7))
-    if not (SHARED / name).is_dir():
-        pytest.skip(f"no checkpoint {name}")
-    return SHARED / name
+@pytest.fixture(scope="module", params=GRIDS)
+def grid(request, shared_checkpoint, tmp_path_factory):
+    """All chips of a model, four sequences at a time, whose streams can pause; vocabulary and context."""
+    name = request.param
+    shape, context, link = GRIDS[name]
+    options = {"context": context, "sequences": 4, "grid": parse_grid(shape), "link": link}
+    folder = tmp_path_factory.mktemp(name)
+    with pytest.MonkeyPatch.context() as patch:
+        if "HNLPU_CACHE" not in os.environ:
+            patch.setenv("HNLPU_CACHE", str(folder / "cache"))
+        if name.startswith("adder"):
+            bundle = folder / "bundle"
+            generate(shared_checkpoint(name), bundle, GenerateOptions(**options))
+        elif name == "padded-dense":
+            bundle = llama_chip(folder, **options)
+        else:
+            config = {"config": SIXTEEN_EXPERTS} if name == "sixteen-experts" else {}
+            bundle = gpt_oss_chip(folder, **config, **options)
+        simulation = ChipSimulation(bundle, stalls=True)
+    return simulation, read_manifest(bundle)["model"]["vocab"], context
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
-def system(request, tmp_path_factory):
-    """All chips of a model, four sequences at a time, whose streams can pause."""
-    name, grid, link = SYSTEMS[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    quantize = "int4" if name == "llama" else None
-    options = GenerateOptions(quantize, context=12, sequences=4, grid=parse_grid(grid), link=link)
-    manifest = generate(source_of(name, folder), folder / "bundle", options)
-    return manifest["model"]["vocab"], ChipSimulation(folder / "bundle", stalls=True)
-
-
-def test_sixteen_sequences_equal_each_alone(system):
+def test_sixteen_sequences_equal_each_alone(grid):
     """More sequences of random length than places, with pauses on all streams and on all links."""
-    vocab, simulation = system
+    simulation, vocab, context = grid
     steps = [
-        *sequence_steps(vocab, 12, 2, 8, seed=1),
+        *sequence_steps(vocab, context, 2, 8, seed=1),
         reset(),
-        batch_step(vocab, 12, 16, 8, seed=2),
+        batch_step(vocab, context, 16, 8, seed=2),
         *protocol_steps(vocab),
     ]
     result = check_chip(simulation, steps, Silent())
+    print(result)
     assert result["mismatches"] == result["wrong_tokens"] == result["protocol_failures"] == 0
     assert result["first_mismatch"] is None
     assert result["sequences"] >= 16 + 3
@@ -73,8 +70,8 @@ def test_sixteen_sequences_equal_each_alone(system):
         assert result["link_errors"] > 1000
 
 
-def test_a_wrong_constant_on_another_chip_is_found(system):
-    vocab, simulation = system
+def test_a_wrong_constant_on_another_chip_is_found(grid):
+    simulation, vocab, _ = grid
     chip = list(simulation.chip["others"].values())[-1]
     window = next(w for w in chip["boot"] if w["block"] == "layer_0_v")
     address = f"{window['base'] + 1:08x}"
@@ -85,3 +82,29 @@ def test_a_wrong_constant_on_another_chip_is_found(system):
     result = check_chip(simulation, steps, Silent(), image=image.replace(word, wrong))
     assert result["mismatches"] > 0
     assert result["first_mismatch"]["stream"] == "layer_0_o"
+
+
+@pytest.mark.parametrize("stalls", [False, True], ids=["no-stall", "stalls"])
+def test_every_beat_of_every_chip_in_its_cycle(grid, stalls):
+    """Prompts one after the other, then more jobs of random length than places for them."""
+    simulation, vocab, context = grid
+    steps = [{"kind": "stall", "on": int(stalls)}, *prompts_and_jobs(vocab, 4, stalls, context)]
+    found = cycles_beside_model(simulation, steps)
+    assert found.streams == len(simulation.streams)
+    assert found.beats > 0
+    assert not found.differences
+
+
+class _FirstChannelFirst(Channels):
+    """Has no turns: the first channel that waits is sent."""
+
+    def _in_turn(self, there, cycle, turn):
+        return super()._in_turn(there, cycle, -1)
+
+
+def test_channels_without_turns_are_found(grid):
+    simulation, vocab, context = grid
+    steps = prompts_and_jobs(vocab, 4, 0, context)
+    models = MODELS | {"channels": _FirstChannelFirst}
+    found = cycles_beside_model(simulation, steps, models=models)
+    assert found.differences[0].stream.endswith("_tx") or "_to_r" in found.differences[0].stream
