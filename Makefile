@@ -38,6 +38,9 @@ $(VENV)/installed-dev: pyproject.toml hnlpu rtl sim layout costmodel verificatio
 	  && command -v apt-get >/dev/null && apt-get update -qq \
 	  && apt-get install -y -qq --no-install-recommends opensta qflow-tech-osu018 >/dev/null; } \
 	  || echo "opensta or qflow-tech-osu018 is not installed: tests of timing will be skipped"
+	@command -v ccache >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get install -y -qq --no-install-recommends ccache >/dev/null; } \
+	  || echo "ccache is not installed: every simulation compiles Verilator's runtime again"
 	touch $@ $(VENV)/installed
 
 clean:

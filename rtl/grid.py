@@ -42,7 +42,8 @@ class SystemNetlist:
     library : Library
     plans, links : dict by Tile
     stalls : bool
-        While port ``stall`` is high every stream pauses, and bits on links with CRC are inverted.
+        While port ``stall`` is high every stream pauses; while ``glitch`` is, bits on links with CRC are
+        inverted (no such port without CRC).
     """
 
     chips: Mapping[Tile, Netlist]
@@ -88,40 +89,47 @@ class SystemNetlist:
                         net.ports.append(port)
                 pins.append((name, wire))
             net.others.append(Instance(chip.name, str(tile), tuple(pins)))
+        if self.stalls and any(link.crc for _, _, link in self._directions()):
+            net.ports.append(Port("input", "glitch"))
         self._wire(net)
         return net.structure(
             f"{len(self.chips)} chips and the wires between them.\nverilator lint_off UNUSEDSIGNAL"
         )
 
-    def _wire(self, net: Netlist) -> None:
+    def _directions(self) -> Iterator[tuple[Tile, Tile, LinkPlan]]:
+        """From which chip to which, and their link."""
         for tile, links in self.links.items():
             for to, link in links.out_links.items():
-                sent, received = links.channels(to)[0], self.links[to].channels(tile)[1]
-                assert sent == received, f"{tile} to {to}: {sent} is not {received}"
-                wire = net.add(
-                    f"{tile}_{to}_wire", Wire, link.forward_bits, link.reverse_bits, link.latency
-                )
-                wire.pins.update(
-                    {
-                        "forward_x": f"{tile}_{to}_to__forward",
-                        "forward_y": f"{to}_{tile}_from__forward",
-                        "reverse_x": f"{to}_{tile}_from__reverse",
-                        "reverse_y": f"{tile}_{to}_to__reverse",
-                        "forward_flip": self._flips(
-                            net, f"{tile}_{to}_forward", link, link.forward_bits
-                        ),
-                        "reverse_flip": self._flips(
-                            net, f"{tile}_{to}_reverse", link, link.reverse_bits
-                        ),
-                    }
-                )
+                yield tile, to, link
+
+    def _wire(self, net: Netlist) -> None:
+        for tile, to, link in self._directions():
+            sent, received = self.links[tile].channels(to)[0], self.links[to].channels(tile)[1]
+            assert sent == received, f"{tile} to {to}: {sent} is not {received}"
+            wire = net.add(
+                f"{tile}_{to}_wire", Wire, link.forward_bits, link.reverse_bits, link.latency
+            )
+            wire.pins.update(
+                {
+                    "forward_x": f"{tile}_{to}_to__forward",
+                    "forward_y": f"{to}_{tile}_from__forward",
+                    "reverse_x": f"{to}_{tile}_from__reverse",
+                    "reverse_y": f"{tile}_{to}_to__reverse",
+                    "forward_flip": self._flips(
+                        net, f"{tile}_{to}_forward", link, link.forward_bits
+                    ),
+                    "reverse_flip": self._flips(
+                        net, f"{tile}_{to}_reverse", link, link.reverse_bits
+                    ),
+                }
+            )
 
     def _flips(self, net: Netlist, name: str, link: LinkPlan, n_bits: int) -> str:
-        """Errors of a wire: none, or random ones where the link repairs them and streams pause."""
+        """Errors of a wire: none, or random ones where the link repairs them."""
         if not (link.crc and self.stalls):
             return f"{n_bits}'d0"
         glitch = net.add(f"{name}{GLITCH}", Glitch, n_bits, len(net.blocks))
-        glitch.pins["enable"] = "stall"
+        glitch.pins["enable"] = "glitch"
         net.output(glitch, "count")
         return net.output(glitch, "flip")
 

@@ -79,3 +79,12 @@ def test_a_missing_build_program_is_named(programs, name):
 def test_environment_puts_that_verilator_first(programs):
     environment = simulator_environment(Path("/somewhere/bin/verilator"))
     assert environment["PATH"].split(":") == ["/somewhere/bin", str(programs)]
+
+
+def test_compilers_are_cached_where_ccache_is_and_no_other_is_named(programs, monkeypatch):
+    monkeypatch.delenv("OBJCACHE", raising=False)
+    assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))
+    _program(programs / "ccache", "exit 0")
+    assert simulator_environment(Path("/bin/verilator"))["OBJCACHE"] == "ccache"
+    monkeypatch.setenv("OBJCACHE", "")
+    assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))

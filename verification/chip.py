@@ -20,10 +20,12 @@ from hnlpu.verification.chip_run import (
     Run,
     Step,
     batch,
+    glitch,
     idle,
     prompt,
     read,
     reset,
+    stall,
     wait,
     write,
 )
@@ -111,12 +113,12 @@ def verify_chip(
 def sequence_steps(
     vocab: int, context: int, n_sequences: int, n_tokens: int, seed: int
 ) -> list[Step]:
-    """Prompts of random tokens with some generated after them; stalls in the second half."""
+    """Prompts of random tokens with some generated after them; stalls and errors of links in the second half."""
     rng = np.random.default_rng(seed)
     steps: list[Step] = []
     for i in range(n_sequences):
         if i == (n_sequences + 1) // 2:
-            steps.append({"kind": "stall", "on": 1})
+            steps += [stall(), glitch()]
         length = int(rng.integers(1, max(2, min(n_tokens, context - 1))))
         tokens = rng.integers(0, vocab, length).tolist()
         generate = min(2, context - length)
@@ -156,7 +158,7 @@ def _prompt_steps(folder: Path, manifest: dict[str, Any], prompts: Path) -> list
     steps = [write(Register.STOP, eos[0] | LAST if eos else 0)]
     for i, line in enumerate(lines):
         if i == (len(lines) + 1) // 2:
-            steps.append({"kind": "stall", "on": 1})
+            steps += [stall(), glitch()]
         tokens = tokenizer.encode(line.replace("\\n", "\n"))
         left = manifest["chip"]["context"] - len(tokens)
         if not tokens or left < 1:

@@ -84,6 +84,8 @@ class _Bench:
             await self.until_idle()
         elif kind == "stall":
             self.dut.stall.value = step["on"]
+        elif kind == "glitch":
+            self.dut.glitch.value = step["on"]
         elif kind == "reset":
             await self.request(Register.CONTROL, Control.RESET_SEQUENCE | Control.CLEAR_ERROR)
             await self.until_idle()
@@ -167,6 +169,7 @@ async def chip(dut: Any) -> None:
         bench = _Bench(dut, job, events)
         dut.rst.value = 1
         dut.stall.value = 0
+        dut.glitch.value = 0
         dut.report.value = 0
         dut.tracing.value = job["trace"]
         dut.request__valid.value = 0

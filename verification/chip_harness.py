@@ -64,7 +64,7 @@ def harness_text(
     stalls : bool
         The chip has a port ``stall``.
     glitches : sequence of str
-        Blocks of ``top`` that count the errors they make.
+        Blocks of ``top`` that count the errors they make while its port ``glitch`` is high.
     """
     traced = []
     waiting = [
@@ -85,7 +85,7 @@ def harness_text(
     return f"""\
 // Boots a chip and traces its streams.
 module {HARNESS}(
-  input clk, input rst, input stall, input [1:0] tracing, input report,
+  input clk, input rst, input stall, input glitch, input [1:0] tracing, input report,
   input request__valid, input [40:0] request__payload, output request__ready,
   output response__valid, output [32:0] response__payload, input response__ready,
   output interrupt, output idle, output reg booting, output reg refused
@@ -104,7 +104,7 @@ module {HARNESS}(
   assign request__ready = ready & ~booting;
   assign response__valid = chip_response_valid & ~booting;
   {top} chip(
-    .clk(clk), .rst(rst),{" .stall(stall)," if stalls else ""}
+    .clk(clk), .rst(rst),{" .stall(stall)," if stalls else ""}{" .glitch(glitch)," if glitches else ""}
     .request__payload(booting ? script[next] : request__payload),
     .request__valid(booting ? next < {n_requests} : request__valid),
     .request__ready(ready),

@@ -30,10 +30,12 @@ __all__ = [
     "Step",
     "Stream",
     "batch",
+    "glitch",
     "idle",
     "prompt",
     "read",
     "reset",
+    "stall",
     "wait",
     "write",
 ]
@@ -81,6 +83,16 @@ def reset() -> Step:
 def wait(cycles: int) -> Step:
     """Do nothing for some cycles."""
     return {"kind": "wait", "cycles": cycles}
+
+
+def stall(*, on: bool = True) -> Step:
+    """Every stream pauses at random from here on, or no more."""
+    return {"kind": "stall", "on": int(on)}
+
+
+def glitch(*, on: bool = True) -> Step:
+    """Bits on links that repair errors are inverted at random from here on, or no more."""
+    return {"kind": "glitch", "on": int(on)}
 
 
 def idle() -> Step:
@@ -163,7 +175,8 @@ class ChipSimulation:
     ----------
     bundle : path
     stalls : bool
-        With ``Stall`` on every stream, which step ``stall`` turns on.
+        With ``Stall`` on every stream and ``Glitch`` on every wire of a link with CRC, which steps :func:`stall` and
+        :func:`glitch` turn on.
     replace : dict of file name to text, optional
         Other texts for blocks of the chip (mutants).
     folder : path, optional

@@ -57,6 +57,8 @@ class _Bench:
             yield from self._until(interrupt=False)
         elif kind == "stall":
             yield Pausing(self._now, bool(step["on"]))
+        elif kind == "glitch":
+            pass  # nothing errs where the model is asked
         elif kind == "reset":
             word = Control.RESET_SEQUENCE | Control.CLEAR_ERROR
             yield from self._request(Register.CONTROL, word)

@@ -9,6 +9,7 @@ from hnlpu.bundle import read_manifest
 from hnlpu.chip import Chip
 from hnlpu.chip_loading import chip_from_bundle
 from hnlpu.chip_plan import plans_from_manifest
+from hnlpu.errors import HnlpuError
 from hnlpu.grid import Tile
 from hnlpu.host import Register
 from hnlpu.sim.chip import ChipTwin
@@ -128,9 +129,17 @@ def predict_cycles(
     stalls : bool
         The chip's streams can pause.
     models : mapping of kind to model
+
+    Raises
+    ------
+    HnlpuError
+        Links shall err: the model holds for links without errors.
     """
     manifest = read_manifest(bundle)
     plans = plans_from_manifest(manifest)
+    if plans[Tile()].link.crc and any(s["kind"] == "glitch" and s["on"] for s in steps):
+        raise HnlpuError("no cycles are predicted for links that err", where=str(bundle),
+                         got="a step that turns errors on", do="leave it out")  # fmt: skip
     begin = first_cycle(len(boot_script((bundle / "boot" / "image.hex").read_text())))
     model = build(grid_layout(plans), stalls=stalls, models=models)
     workload = TwinWorkload(chip_from_bundle(bundle), plans[Tile()].context)

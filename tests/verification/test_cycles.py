@@ -13,13 +13,12 @@ from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.sim.cycle_host import Host
 from hnlpu.sim.cycle_vectors import Norm
 from hnlpu.verification.chip import batch_step, protocol_steps, sequence_steps
-from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, wait, write
+from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset, stall, wait, write
 from hnlpu.verification.cycles import predict_cycles
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
-PAUSES = {"kind": "stall", "on": 1}
-NO_PAUSES = {"kind": "stall", "on": 0}
+PAUSES = stall()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,9 @@ def test_resets_refusals_and_the_end_of_the_context(experts):
 
 @pytest.mark.parametrize("pauses", [[], [PAUSES]], ids=["no-stall", "stalls"])
 def test_a_sequence_after_the_other(dense, pauses):
-    assert is_exact(dense, [*pauses, *sequence_steps(10, 24, 4, 9, seed=2), NO_PAUSES, reset()])
+    assert is_exact(
+        dense, [*pauses, *sequence_steps(10, 24, 4, 9, seed=2), stall(on=False), reset()]
+    )
 
 
 @pytest.mark.parametrize("seed", [3, 4])

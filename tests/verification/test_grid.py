@@ -1,12 +1,14 @@
 """Grids of chips on Verilator: the single chip's bits and the model's cycles, whatever stalls, and checks that can fail."""
 
 import os
+from contextlib import nullcontext
 
 import pytest
 from checkpoints import SIXTEEN_EXPERTS
 from chips import cycles_beside_model, gpt_oss_chip, llama_chip, prompts_and_jobs
 
 from hnlpu.bundle import read_manifest
+from hnlpu.errors import HnlpuError
 from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import parse_grid
 from hnlpu.link_plan import LinkOptions
@@ -14,7 +16,8 @@ from hnlpu.progress import Silent
 from hnlpu.sim.cycle_channels import Channels
 from hnlpu.sim.cycle_chip import MODELS
 from hnlpu.verification.chip import batch_step, check_chip, protocol_steps, sequence_steps
-from hnlpu.verification.chip_run import ChipSimulation, idle, prompt, reset
+from hnlpu.verification.chip_run import ChipSimulation, glitch, idle, prompt, reset, stall
+from hnlpu.verification.cycles import predict_cycles
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
 
@@ -84,15 +87,22 @@ def test_a_wrong_constant_on_another_chip_is_found(grid):
     assert result["first_mismatch"]["stream"] == "layer_0_o"
 
 
-@pytest.mark.parametrize("stalls", [False, True], ids=["no-stall", "stalls"])
-def test_every_beat_of_every_chip_in_its_cycle(grid, stalls):
+@pytest.mark.parametrize("pauses", [False, True], ids=["no-stall", "stalls"])
+def test_every_beat_of_every_chip_in_its_cycle(grid, pauses):
     """Prompts one after the other, then more jobs of random length than places for them."""
     simulation, vocab, context = grid
-    steps = [{"kind": "stall", "on": int(stalls)}, *prompts_and_jobs(vocab, 4, stalls, context)]
+    steps = [stall(on=pauses), *prompts_and_jobs(vocab, 4, int(pauses), context)]
     found = cycles_beside_model(simulation, steps)
     assert found.streams == len(simulation.streams)
     assert found.beats > 0
     assert not found.differences
+
+
+def test_links_that_err_are_not_predicted(grid):
+    simulation, _, _ = grid
+    crc = read_manifest(simulation.bundle)["chip"]["link"]["crc"]
+    with pytest.raises(HnlpuError, match="links that err") if crc else nullcontext():
+        predict_cycles(simulation.bundle, [glitch(), reset()], stalls=True)
 
 
 class _FirstChannelFirst(Channels):
@@ -107,4 +117,6 @@ def test_channels_without_turns_are_found(grid):
     steps = prompts_and_jobs(vocab, 4, 0, context)
     models = MODELS | {"channels": _FirstChannelFirst}
     found = cycles_beside_model(simulation, steps, models=models)
-    assert found.differences[0].stream.endswith("_tx") or "_to_r" in found.differences[0].stream
+    earliest = min(min(d.expected, d.got) for d in found.differences if d.expected and d.got)
+    first = {d.stream for d in found.differences if earliest in (d.expected, d.got)}
+    assert any(name.endswith("_tx") or "_to_r" in name for name in first), first
