@@ -1,5 +1,7 @@
 """Every architecture on the same random cases, in Amaranth's simulator."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from arrays import run
@@ -21,8 +23,9 @@ from hnlpu.rtl.cell_array import CellArray
 from hnlpu.rtl.mac_array import MacArray
 
 N_CASES = 5
-N_EXAMPLES = 8
+N_EXAMPLES = 4
 N_MORE = 10  # make check-all; tests/verification/test_conformance.py has larger ones
+N_MORE_EXAMPLES = 12
 
 
 def results(simulate, case: Case, arch: str, seed: int) -> np.ndarray:
@@ -48,34 +51,46 @@ def test_a_case(simulate, arch, seed):
     assert results(simulate, case, arch, seed).tolist() == case.y.tolist()
 
 
-@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
-@settings(
+SHAPES = st.fixed_dictionaries(
+    {
+        "rows": st.integers(1, 3),
+        "columns": st.integers(1, 10),
+        "magnitudes": st.sampled_from(CODEBOOKS)
+        | st.sets(st.integers(1, 40), min_size=1, max_size=12).map(
+            lambda values: tuple(sorted(values))
+        ),
+        "bits": st.integers(2, 6),
+        "spread": st.integers(0, 3),
+        "kind": st.integers(0, 3),
+        "phases": st.integers(1, 4),
+        "cuts": st.integers(0, 3),
+        "adder": st.sampled_from([24, 28]),
+    }
+)
+LONG = settings(
     deadline=None,
-    max_examples=N_EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    seed=st.integers(0, 2**32),
-    chosen=st.fixed_dictionaries(
-        {
-            "rows": st.integers(1, 3),
-            "columns": st.integers(1, 10),
-            "magnitudes": st.sampled_from(CODEBOOKS)
-            | st.sets(st.integers(1, 40), min_size=1, max_size=12).map(
-                lambda values: tuple(sorted(values))
-            ),
-            "bits": st.integers(2, 6),
-            "spread": st.integers(0, 3),
-            "kind": st.integers(0, 3),
-            "phases": st.integers(1, 4),
-            "cuts": st.integers(0, 3),
-            "adder": st.sampled_from([24, 28]),
-        }
-    ),
-)
-def test_any_shape_and_codebook(simulate, arch, seed, chosen):
+
+
+def is_exact(simulate, arch: str, seed: int, chosen: dict[str, Any]) -> bool:
     case = draw(seed, most_columns=10, n_random=10, **chosen)
-    assert results(simulate, case, arch, seed % 1000).tolist() == case.y.tolist()
+    return np.array_equal(results(simulate, case, arch, seed % 1000), case.y)
+
+
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+@settings(LONG, max_examples=N_EXAMPLES)
+@given(seed=st.integers(0, 2**32), chosen=SHAPES)
+def test_any_shape_and_codebook(simulate, arch, seed, chosen):
+    assert is_exact(simulate, arch, seed, chosen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", HARDWIRED + BASELINES)
+@settings(LONG, max_examples=N_MORE_EXAMPLES)
+@given(seed=st.integers(0, 2**32), chosen=SHAPES)
+def test_more_shapes_and_codebooks(simulate, arch, seed, chosen):
+    assert is_exact(simulate, arch, seed, chosen)
 
 
 @pytest.mark.slow

@@ -81,7 +81,8 @@ def test_a_wrong_constant_on_another_chip_is_found(grid):
     image = (simulation.bundle / "boot" / "image.hex").read_text()
     word = next(line for line in image.splitlines() if line.startswith(address))
     wrong = f"{address}{int(word[8:], 16) ^ 1024:08x}"
-    steps = [reset(), prompt([1, 2, 3]), idle(), *protocol_steps(vocab)]
+    # Long enough that every row of chips has seen values of its own.
+    steps = [reset(), prompt([1, 2, 3, 4, 5, 6]), idle(), *protocol_steps(vocab)]
     result = check_chip(simulation, steps, Silent(), image=image.replace(word, wrong))
     assert result["mismatches"] > 0
     assert result["first_mismatch"]["stream"] == "layer_0_o"
