@@ -32,12 +32,12 @@ def sum_bits(context: int, numerics: Numerics) -> int:
     ).bit_length() + 1
 
 
-def blend_bits(n_experts: int, numerics: Numerics) -> int:
-    """Width of a weighted sum over at most ``n_experts``.
+def blend_bits(most: int, numerics: Numerics) -> int:
+    """Width of a weighted sum over at most ``most`` experts.
 
     A product has a bit more than its factors, a sum as many more as it has terms in bits.
     """
-    return numerics.residual_bits + numerics.routing_bits + 1 + n_experts.bit_length()
+    return numerics.residual_bits + numerics.routing_bits + 1 + most.bit_length()
 
 
 def vector_bits(n_bits: int, position_bits: int) -> int:

@@ -481,16 +481,16 @@ class _Builder:
         ]
         routed = merged("down", drains, n.residual_bits, 3)
         if plan.grid.n_chips == 1:
-            combine = net.add(f"{stem}_experts", Combine, shape.hidden, count, n, position_bits)
+            combine = net.add(f"{stem}_experts", Combine, shape.hidden, k, count, n, position_bits)
             blend = combine
         else:
             blend = net.add(
-                f"{stem}_experts_blend", Blend, shape.hidden, count, len(own), n, position_bits
+                f"{stem}_experts_blend", Blend, shape.hidden, k, len(own), n, position_bits
             )
             total = self.links.all_reduce(
                 f"{stem}_experts_sum", (blend, "y"), "sum", "vector", _ALL
             )
-            bits = blend_bits(count, n)
+            bits = blend_bits(k, n)
             combine = net.add(
                 f"{stem}_experts", Round, bits, n.routing_bits, n.residual_bits, position_bits
             )

@@ -31,7 +31,7 @@ class Blend(SharedComponent):
     ----------
     length : int
         Elements of a vector, 2 or more.
-    n_experts : int
+    most : int
         Vectors of a token are at most as many, on all chips together.
     n_own : int
         Width of the masks.
@@ -51,12 +51,12 @@ class Blend(SharedComponent):
     clock_ports = ("clk", "rst")
 
     def __init__(
-        self, length: int, n_experts: int, n_own: int, numerics: Numerics, position_bits: int
+        self, length: int, most: int, n_own: int, numerics: Numerics, position_bits: int
     ) -> None:
         _check(length)
-        self.length, self.n_experts, self.n_own = length, n_experts, n_own
+        self.length, self.most, self.n_own = length, most, n_own
         self.numerics, self.position_bits = numerics, position_bits
-        self.sum_bits = blend_bits(n_experts, numerics)
+        self.sum_bits = blend_bits(most, numerics)
         super().__init__(
             {
                 "x": In(vector_signature(numerics.residual_bits, position_bits)),
@@ -69,7 +69,7 @@ class Blend(SharedComponent):
     def module_name(self) -> str:
         n = self.numerics
         grid = f"{n.residual_bits}_w{n.routing_bits}"
-        return f"hn_blend_{self.length}x{self.n_experts}_{self.n_own}_{grid}_p{self.position_bits}"
+        return f"hn_blend_{self.length}x{self.most}_{self.n_own}_{grid}_p{self.position_bits}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -109,8 +109,10 @@ class Combine(SharedComponent):
 
     Parameters
     ----------
-    length, n_experts, numerics, position_bits
-        See :class:`Blend`; all experts are here.
+    length, most, numerics, position_bits
+        See :class:`Blend`.
+    n_experts : int
+        Width of the masks; all experts are here.
 
     Members
     -------
@@ -125,10 +127,12 @@ class Combine(SharedComponent):
 
     clock_ports = ("clk", "rst")
 
-    def __init__(self, length: int, n_experts: int, numerics: Numerics, position_bits: int) -> None:
+    def __init__(
+        self, length: int, most: int, n_experts: int, numerics: Numerics, position_bits: int
+    ) -> None:
         _check(length)
-        self.blend = (length, n_experts, n_experts, numerics, position_bits)
-        self.length, self.n_experts = length, n_experts
+        self.blend = (length, most, n_experts, numerics, position_bits)
+        self.length, self.most, self.n_experts = length, most, n_experts
         self.numerics, self.position_bits = numerics, position_bits
         vector = vector_signature(numerics.residual_bits, position_bits)
         super().__init__(
@@ -144,13 +148,13 @@ class Combine(SharedComponent):
     def module_name(self) -> str:
         n = self.numerics
         grid = f"{n.residual_bits}_w{n.routing_bits}"
-        return f"hn_combine_{self.length}x{self.n_experts}_{grid}_p{self.position_bits}"
+        return f"hn_combine_{self.length}x{self.most}_{self.n_experts}_{grid}_p{self.position_bits}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         n = self.numerics
         blend = place(m, "blend", platform, Blend, *self.blend)
-        sum_bits = blend_bits(self.n_experts, n)
+        sum_bits = blend_bits(self.most, n)
         rounding = place(
             m, "rounding", platform, Round, sum_bits, n.routing_bits, n.residual_bits,
             self.position_bits,

@@ -295,7 +295,7 @@ class _Builder:
             combine = net.add("combine", f"{stem}_experts", layer=i, length=shape.hidden)
             return combine, combine
         blend = net.add("blend", f"{stem}_experts_blend", layer=i, length=shape.hidden, own=own)
-        n_bits = blend_bits(shape.n_experts, plan.numerics)
+        n_bits = blend_bits(shape.experts_per_token, plan.numerics)
         total = self.links.all_reduce(f"{stem}_experts_sum", (blend, "y"), _ALL, n_bits)
         rounding = net.add("round", f"{stem}_experts")
         net.join(*total, rounding, "x", f"{stem}_experts_total")

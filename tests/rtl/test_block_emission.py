@@ -37,7 +37,7 @@ BLOCKS = [
     (Drain, (1, 21, 20, 8, False, 7)),
     (Merge, (1, 18, 7)),
     (Merge, (3, 18, 7)),
-    (Combine, (6, 4, N, 7)),
+    (Combine, (6, 2, 4, N, 7)),
     (Swiglu, (True, 7.0, N, 7)),
     (Swiglu, (False, None, N, 7)),
     (Embedding, (14, 6, 20, 7)),

@@ -15,7 +15,7 @@ def run(x, weights, n_experts, stall=STALLS["no-stall"]):
     """Vectors (tokens, k, length) and their weights (tokens, k)."""
     tokens, k, length = x.shape
     found = run_block(
-        Combine(length, n_experts, NUMERICS, 5),
+        Combine(length, k, n_experts, NUMERICS, 5),
         {
             "x": beats(x.reshape(-1, length), np.repeat(range(tokens), k).tolist()),
             "weights": [
@@ -46,7 +46,7 @@ def test_adds_up_and_rounds_once(k, length, stall):
     assert run(x, weights, 4, stall)[0] >= 2 * length
 
 
-def test_sums_of_all_experts_do_not_overflow():
+def test_sums_of_as_many_as_may_come_do_not_overflow():
     x = np.full((2, 5, 3), -2048)
     x[1] = 2047
     run(x, np.full((2, 5), 255), 5)
@@ -58,4 +58,4 @@ def test_an_element_a_cycle():
 
 def test_vectors_of_one_element_are_refused():
     with pytest.raises(ValueError, match="1 element"):
-        Combine(1, 2, NUMERICS, 3)
+        Combine(1, 2, 2, NUMERICS, 3)
