@@ -30,7 +30,7 @@ from hnlpu.simulated_speed import THROUGHPUTS, simulated_speed
 from hnlpu.taps import TapsPlan
 from hnlpu.weights import BLOCK
 
-__all__ = ["EstimateOptions", "counted_arrays", "estimate", "workload_for"]
+__all__ = ["EstimateOptions", "counted_arrays", "estimate", "result_bits", "workload_for"]
 
 #: Exponent values per row where no weights are at hand: the base of DESIGN.md's MXFP4 figures.
 _EXPONENT_VALUES = 4
@@ -150,17 +150,22 @@ def _bases(
 ) -> list[ArrayPlan]:
     """A base for every array shape of a model."""
     known = exponent_values or {}
-    base = BaseOptions(activation_bits=options.activation_bits, phases=options.phases)
     return [
-        taps_base(
-            size,
-            base,
-            exponent_values=known.get(size, _EXPONENT_VALUES),
-            magnitudes=E2M1.magnitudes,
-            block=BLOCK,
-        )
+        _base(size, options, known.get(size, _EXPONENT_VALUES))
         for size in sorted({(linear.n_rows, linear.n_columns) for linear in outline.linears})
     ]
+
+
+def _base(size: tuple[int, int], options: EstimateOptions, exponent_values: int) -> ArrayPlan:
+    base = BaseOptions(activation_bits=options.activation_bits, phases=options.phases)
+    return taps_base(
+        size, base, exponent_values=exponent_values, magnitudes=E2M1.magnitudes, block=BLOCK
+    )
+
+
+def result_bits(n_rows: int, n_columns: int, options: EstimateOptions) -> int:
+    """Bits of an exact result of an array of which only the shape is known."""
+    return _base((n_rows, n_columns), options, _EXPONENT_VALUES).y_bits
 
 
 def _estimate(

@@ -17,11 +17,12 @@ Where chips differ, the plan takes the busiest: the row that holds K and V, the 
 most experts of a token. Sums of what arrives are made by the interconnect engine while it arrives (Section 4.3).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, comb
 
 from hnlpu.errors import HnlpuError
+from hnlpu.exact_links import ExactLinks
 from hnlpu.grid import Grid
 from hnlpu.outline import ModelOutline
 from hnlpu.system_plan import CachePlan, Part, Stage, SystemHardware, SystemPlan
@@ -29,8 +30,10 @@ from hnlpu.system_plan import CachePlan, Part, Stage, SystemHardware, SystemPlan
 __all__ = ["COLLECTIVES", "STAGES_PER_LAYER", "busiest_chip", "plan_system"]
 
 STAGES_PER_LAYER = 6
-#: How chips add up vectors: whole ones to every other chip, or pieces (twice over the wire, less in all).
-COLLECTIVES = ("whole", "pieces")
+#: How chips add up vectors: whole ones to every other chip, or pieces (twice over the wire, less in all), of numbers of
+#: ``link_number_bytes``. Exact: sums are integers, whole ones as the RTL sends them; or pieces, rounded when they are
+#: complete and then gathered, which no RTL does yet.
+COLLECTIVES = ("whole", "pieces", "exact", "exact-pieces")
 
 _UNIFORM = (
     "experts are chosen uniformly; every chip is taken to have as many of a token's as the busiest"
@@ -50,6 +53,7 @@ def plan_system(
     prompt_context: int | None = None,
     end_context: int | None = None,
     collective: str = "whole",
+    exact: ExactLinks | None = None,
 ) -> SystemPlan:
     """Stages of ``model`` on ``grid``, in cycles.
 
@@ -65,6 +69,8 @@ def plan_system(
         Positions of a sequence at its end, for the size of the KV cache; ``context`` unless given.
     collective : str
         One of ``COLLECTIVES``.
+    exact : ExactLinks, optional
+        Widths of numbers on links, which the exact ones need.
 
     Raises
     ------
@@ -86,6 +92,8 @@ def plan_system(
             "unknown collective", where="--collective", got=repr(collective),
             do=f"choose one of {', '.join(COLLECTIVES)}",
         )  # fmt: skip
+    if (exact is None) == collective.startswith("exact"):
+        raise ValueError(f"collective {collective} with exact = {exact}")
     cache = _cache(model, grid, hardware, batch, end_context or context)
     if cache.total_bytes > cache.capacity_bytes:
         raise HnlpuError(
@@ -94,10 +102,18 @@ def plan_system(
             f"{end_context or context:,} positions, capacity {cache.capacity_bytes / 1e9:,.1f} GB",
             do="lower context or batch, or raise hbm_stacks",
         )  # fmt: skip
-    mapping = _Mapping(model, grid, hardware, collective, cache.spilled_share)
+    mapping = _Mapping(
+        model, grid, hardware, collective, cache.spilled_share, end_context or context, exact
+    )
     notes = [
         f"every written token sees {context:,} positions: the context is held while it is measured"
     ]
+    if exact is not None:
+        notes.append("links carry exact integers, as wide as the RTL's (hnlpu/exact_links.py)")
+    if collective == "exact-pieces":
+        notes.append(
+            "complete sums are rounded before they are gathered: the RTL adds whole vectors"
+        )
     if model.is_moe:
         notes.append(_UNIFORM)
     if (end_context or context) > model.max_context:
@@ -179,9 +195,10 @@ class _Mapping:
     hardware: SystemHardware
     collective: str
     spilled: float
+    capacity: int  # positions of a sequence
+    exact: ExactLinks | None
 
     def stages(self, context: int) -> Iterator[Stage]:
-        first_experts = self.model.n_dense_layers
         for layer, window in enumerate(self.model.windows):
             seen = min(context, window or context)
             fixed = {
@@ -193,8 +210,7 @@ class _Mapping:
             }
             for number, (name, parts) in fixed.items():
                 yield self._stage(layer, number, name, {1: tuple(parts)})
-            experts = self.model.is_moe and layer >= first_experts
-            if experts:
+            if self._has_experts(layer):
                 chances = busiest_chip(
                     self.model.n_experts, self.model.experts_per_token, self.grid.n_chips
                 )
@@ -222,20 +238,21 @@ class _Mapping:
     def _enter(self, layer: int) -> Iterator[Part]:
         model = self.model
         if layer:
-            yield from self._all_chips("Y", model.hidden)
+            yield from self._all_chips("Y", model.hidden, self._hidden_bits(layer - 1))
             yield self._vex("residual", model.hidden)
         # squares of the whole vector, and the slice that the arrays of this row take
         yield self._vex("RMSNorm", model.hidden + model.hidden / self.grid.rows)
 
     def _project(self) -> Iterator[Part]:
-        model, columns = self.model, self.grid.columns
+        model, columns, exact = self.model, self.grid.columns, self.exact
         rows = {item.role: item.n_rows for item in model.linears}
         for group in _PROJECTIONS:
             roles = [role for role in group if role in rows]
             if roles:
                 yield self._array(roles)
                 outputs = sum(rows[role] for role in roles) / columns
-                yield from self._all_reduce("column", " ".join(roles), outputs)
+                bits = (exact.projection, exact.value) if exact else ()
+                yield from self._all_reduce("column", " ".join(roles), outputs, *bits)
         keys = model.kv_numbers_per_layer / (columns if model.kv_heads > 1 else 1)
         yield self._vex("RoPE", model.q_width / columns + keys)
 
@@ -256,18 +273,24 @@ class _Mapping:
 
     def _values(self) -> Iterator[Part]:
         model, grid = self.model, self.grid
-        values = self._inputs("o") / grid.columns
-        yield from self._all_reduce(
-            "column", "softmax sums, values", values + 2 * model.n_heads / grid.columns
-        )
+        values, heads = self._inputs("o") / grid.columns, model.n_heads / grid.columns
+        if self.exact is None:
+            yield from self._all_reduce("column", "softmax sums, values", values + 2 * heads)
+        else:  # scores are summed on the grid of the largest, so it comes first
+            peak = self.exact.peak
+            yield from self._all_reduce("column", "largest scores", heads, peak, peak)
+            bits = self.exact.values(self.capacity), self.exact.value
+            yield from self._all_reduce("column", "softmax sums, values", values + heads, *bits)
         if grid.rows > 1:
             yield self._vex("rescale", values * grid.rows)
+        yield from self._agree(("row",))
         yield self._array(["o"])
 
     def _output(self) -> Iterator[Part]:
-        slice_ = self.model.hidden / self.grid.rows
-        yield from self._all_reduce("row", "Xo", slice_)
-        yield from self._message("column", "Xo gather", slice_)
+        slice_, exact = self.model.hidden / self.grid.rows, self.exact
+        sums, rounded = (exact.output, exact.residual) if exact else (None, None)
+        yield from self._all_reduce("row", "Xo", slice_, sums, rounded)
+        yield from self._message("column", "Xo gather", slice_, rounded)
 
     def _experts(self, most: int) -> Iterator[Part]:
         model = self.model
@@ -282,15 +305,24 @@ class _Mapping:
         model = self.model
         width = model.dense_intermediate or model.intermediate
         yield self._vex("residual, RMSNorm", 3 * model.hidden)
-        yield from self._feed_forward(width / self.grid.n_chips)
+        yield from self._feed_forward(width / self.grid.n_chips, agree=("row", "column"))
 
-    def _feed_forward(self, gated: float) -> Iterator[Part]:
+    def _feed_forward(self, gated: float, agree: Sequence[str] = ()) -> Iterator[Part]:
         yield self._array(_GATES)
         yield self._vex("gate", gated)
+        yield from self._agree(agree)
         yield self._array(_DOWNS)
 
+    def _agree(self, axes: Sequence[str]) -> Iterator[Part]:
+        """Chips that have parts of a vector agree on its exponent."""
+        if self.exact is not None:
+            bits = self.exact.value
+            for kind in axes:
+                yield from self._all_reduce(kind, "exponent", 1, bits, bits)
+
     def _last(self) -> Iterator[Part]:
-        yield from self._all_chips("Y", self.model.hidden)
+        bits = self._hidden_bits(self.model.n_layers - 1)
+        yield from self._all_chips("Y", self.model.hidden, bits)
         yield self._vex("residual, RMSNorm", 3 * self.model.hidden)
 
     def _sample(self) -> Iterator[Part]:
@@ -298,8 +330,23 @@ class _Mapping:
         yield self._array(["unembedding"])
         yield self._vex("sampling", ceil(model.vocab / self.grid.n_chips))
         # the best token of every chip and its logit
-        yield from self._message("row", "best token", 2)
-        yield from self._message("column", "best token", 2)
+        bits = None if self.exact is None else self.exact.token / 2
+        yield from self._message("row", "best token", 2, bits)
+        yield from self._message("column", "best token", 2, bits)
+
+    @property
+    def _pieces(self) -> bool:
+        return self.collective.endswith("pieces")
+
+    def _has_experts(self, layer: int) -> bool:
+        return self.model.is_moe and layer >= self.model.n_dense_layers
+
+    def _hidden_bits(self, layer: int) -> tuple[int, int, int] | None:
+        """Of the sums of a layer's end in the rows and in the columns, and when they are rounded."""
+        if self.exact is None:
+            return None
+        sums = self.exact.hidden(experts=self._has_experts(layer))
+        return *sums, self.exact.residual
 
     def _inputs(self, role: str) -> int:
         return next(item.n_columns for item in self.model.linears if item.role == role)
@@ -314,29 +361,42 @@ class _Mapping:
         busy = ceil(elements / self.hardware.vex_lanes)
         return Part(name, "vex", busy, busy + self.hardware.vex_depth_cycles)
 
-    def _all_chips(self, name: str, numbers: float) -> Iterator[Part]:
+    def _all_chips(
+        self, name: str, numbers: float, bits: tuple[int, int, int] | None
+    ) -> Iterator[Part]:
         """All-reduce over all chips: in the rows, then in the columns."""
-        if self.collective == "whole" or min(self.grid.rows, self.grid.columns) == 1:
-            yield from self._all_reduce("row", name, numbers)
-            yield from self._all_reduce("column", name, numbers)
+        in_rows, in_columns, rounded = bits or (None, None, None)
+        if not self._pieces or min(self.grid.rows, self.grid.columns) == 1:
+            yield from self._all_reduce("row", name, numbers, in_rows, rounded)
+            yield from self._all_reduce("column", name, numbers, in_columns, rounded)
             return
         piece = numbers / self.grid.columns
-        yield from self._message("row", f"{name} scatter", piece)
-        yield from self._all_reduce("column", name, piece)
-        yield from self._message("row", f"{name} gather", piece)
+        yield from self._message("row", f"{name} scatter", piece, in_rows)
+        yield from self._all_reduce("column", name, piece, in_columns, rounded)
+        yield from self._message("row", f"{name} gather", piece, rounded)
 
-    def _all_reduce(self, kind: str, name: str, numbers: float) -> Iterator[Part]:
-        if self.collective == "whole":
-            yield from self._message(kind, name, numbers)
+    def _all_reduce(
+        self,
+        kind: str,
+        name: str,
+        numbers: float,
+        bits: int | None = None,
+        rounded: int | None = None,
+    ) -> Iterator[Part]:
+        """In exact collectives a term has ``bits``, and a sum that is complete is ``rounded`` to fewer."""
+        if not self._pieces:
+            yield from self._message(kind, name, numbers, bits)
         else:
             chips = self.grid.rows if kind == "column" else self.grid.columns
-            yield from self._message(kind, f"{name} scatter", numbers / chips)
-            yield from self._message(kind, f"{name} gather", numbers / chips)
+            yield from self._message(kind, f"{name} scatter", numbers / chips, bits)
+            yield from self._message(kind, f"{name} gather", numbers / chips, rounded)
 
-    def _message(self, kind: str, name: str, numbers: float) -> Iterator[Part]:
-        """``numbers`` from every chip to every other of its row or column, each over its own link."""
+    def _message(
+        self, kind: str, name: str, numbers: float, bits: float | None = None
+    ) -> Iterator[Part]:
+        """``numbers`` from every chip to every other of its row or column, each over its own link; ``bits`` if exact."""
         chips = self.grid.rows if kind == "column" else self.grid.columns
         if chips > 1:
-            n_bytes = numbers * self.hardware.link_number_bytes
+            n_bytes = numbers * (bits / 8 if bits else self.hardware.link_number_bytes)
             link = self.hardware.link
             yield Part(name, kind, link.busy_cycles(n_bytes), link.latency_cycles(n_bytes), n_bytes)

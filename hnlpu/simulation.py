@@ -12,7 +12,8 @@ from hnlpu.costmodel.presets import outline_preset
 from hnlpu.costmodel.system_hardware import system_hardware
 from hnlpu.costmodel.workload import Workload
 from hnlpu.errors import HnlpuError
-from hnlpu.estimation import EstimateOptions, counted_arrays, workload_for
+from hnlpu.estimation import EstimateOptions, counted_arrays, result_bits, workload_for
+from hnlpu.exact_links import ExactLinks, exact_links
 from hnlpu.grid import Grid, parse_grid
 from hnlpu.grid_mapping import STAGES_PER_LAYER, plan_system
 from hnlpu.outline import ModelOutline, read_outline
@@ -42,7 +43,7 @@ class SimulateOptions:
     node, activation_bits, phases, settings
         See :class:`hnlpu.EstimateOptions`; ``settings`` may also name an input of ``system.toml``.
     collective : str
-        How chips add up vectors: ``whole`` or ``pieces``.
+        How chips add up vectors, one of ``hnlpu.grid_mapping.COLLECTIVES``.
     link_credit_bytes : int or None
         Room of a link's receiver; enough for full rate unless given.
     seed : int
@@ -71,12 +72,13 @@ class System:
     hardware: SystemHardware
     work: Workload
     options: SimulateOptions
+    exact: ExactLinks | None = None
 
     def plan(self, context: int, batch: int) -> SystemPlan:
         """Sequences that only write, at one context."""
         return plan_system(
             self.model, self.grid, self.hardware, context=context, batch=batch,
-            collective=self.options.collective,
+            collective=self.options.collective, exact=self.exact,
         )  # fmt: skip
 
     def run(self, context: int, batch: int) -> SystemResult:
@@ -99,6 +101,7 @@ class System:
             end_context=work.context,
             batch=work.concurrency,
             collective=self.options.collective,
+            exact=self.exact,
         )
         note = f"requests of {work.prompt_tokens:,} + {work.output_tokens:,} tokens stand as {prompt} + {output}"
         notes = plan.notes if prompt == work.prompt_tokens else (*plan.notes, note)
@@ -160,7 +163,10 @@ def open_system(
         outline, arrays, usual, Design(node=options.node, chips=grid.n_chips),
         settings=options.settings, link_credit_bytes=options.link_credit_bytes,
     )  # fmt: skip
-    return System(outline, grid, hardware, work, options)
+    exact = None
+    if options.collective.startswith("exact"):
+        exact = exact_links(outline, grid, lambda item, n: result_bits(item.n_rows, n, base))
+    return System(outline, grid, hardware, work, options, exact)
 
 
 def simulate(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hnlpu.exact_links import exact_links
 from hnlpu.grid import parse_grid
 from hnlpu.grid_mapping import plan_system
 from hnlpu.outline import ModelOutline, outline_from_config
@@ -46,8 +47,9 @@ def small_plan(
     collective: str = "whole",
     **changed: Any,
 ) -> SystemPlan:
-    model = small_model(config)
+    model, chips = small_model(config), parse_grid(grid)
+    exact = exact_links(model, chips, lambda *_: 20) if collective.startswith("exact") else None
     return plan_system(
-        model, parse_grid(grid), small_hardware(model, **changed), context=context, batch=batch,
-        collective=collective,
+        model, chips, small_hardware(model, **changed), context=context, batch=batch,
+        collective=collective, exact=exact,
     )  # fmt: skip

@@ -66,6 +66,20 @@ def test_the_smallest_model_needs_no_options(capsys: pytest.CaptureFixture[str])
     assert found["batch"] == 30 and {row["links"] for row in found["links"]["rows"]} == {0}
 
 
+def test_exact_integers_on_links_take_more_bytes_and_less_in_pieces(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = {}
+    for how in ("whole", "exact", "exact-pieces"):
+        assert (
+            call(config, "--grid", "2x2", "--workload", "8,8,4", "--collective", how, "--json") == 0
+        )
+        found = json.loads(capsys.readouterr().out)
+        assert any("exact integers" in note for note in found["notes"]) == how.startswith("exact")
+        moved[how] = found["links"]["rows"][0]["bytes_per_token"]
+    assert moved["whole"] < moved["exact"] > moved["exact-pieces"]
+
+
 def test_long_requests_are_cut_in_proportion() -> None:
     assert cut(Workload("w", 1024, 1024, 216, "x")) == (2, 2)
     assert cut(Workload("w", 65536, 1024, 16, "x")) == (64, 1)

@@ -8,6 +8,7 @@ from systems import DENSE, EXPERTS, small_hardware, small_model, small_plan
 
 from hnlpu.costmodel.presets import outline_preset
 from hnlpu.errors import HnlpuError
+from hnlpu.exact_links import exact_links
 from hnlpu.grid import Grid
 from hnlpu.grid_mapping import busiest_chip, plan_system
 from hnlpu.link_plan import LinkPlan
@@ -54,6 +55,65 @@ def test_pieces_move_fewer_bytes_in_more_messages() -> None:
         return sum(part.kind == "column" for stage in plan.stages for part in stage.variants[0])
 
     assert moved(pieces) < moved(whole) and messages(pieces) > messages(whole)
+
+
+def test_exact_integers_take_their_bits() -> None:
+    """gpt-oss-120b on 4 x 4 again, in bits: arrays give 25 and 26, four experts 36, a context of 2K 46."""
+    model = outline_preset("gpt-oss-120b")
+    bits = {720: 25, 1024: 26}
+    exact = exact_links(model, Grid(4, 4), lambda _, n_columns: bits[n_columns])
+    hardware = small_hardware(model, hbm_bytes=1e12)
+    inner = {}
+    for collective in ("exact", "exact-pieces"):
+        plan = plan_system(
+            model, Grid(4, 4), hardware, context=2048, batch=1, collective=collective, exact=exact
+        )
+        inner[collective] = {
+            kind: sum(stage.mean(kind, "n_bytes") for stage in plan.stages[6:12]) * 8
+            for kind in ("column", "row")
+        }
+    scores, values = 16 * 20, (1024 + 16) * 46
+    assert inner["exact"] == {
+        "column": 1280 * 25 + scores + values + 720 * 20 + 2880 * 36,
+        "row": 18 + 720 * 26 + 2880 * 36,
+    }
+    # Of a piece the terms are exact, and what is complete is rounded: 18 bits to a quantizer, 20 to the residual.
+    assert inner["exact-pieces"] == {
+        "column": (1280 * (25 + 18) + scores * 2 + 1040 * (46 + 18) + 720 * (36 + 20)) / 4
+        + 720 * 20,
+        "row": (18 * 2 + 720 * (26 + 20)) / 4 + 720 * (36 + 20),
+    }
+
+
+def test_a_layer_without_experts_agrees_on_an_exponent() -> None:
+    model = small_model(DENSE)
+    grid = Grid(2, 2)
+    plan = plan_system(
+        model, grid, small_hardware(model), context=8, batch=1, collective="exact",
+        exact=exact_links(model, grid, lambda item, _: {"down": 21, "o": 19}.get(item.role, 17)),
+    )  # fmt: skip
+    names = [part.name for stage in plan.stages[:6] for part in stage.variants[0]]
+    assert names.count("exponent") == 3  # before O in the row, before down on both axes
+    (in_rows, in_columns) = (
+        part.n_bytes * 8 / model.hidden for part in plan.stages[6].variants[0] if part.name == "Y"
+    )
+    assert (in_rows, in_columns) == (21, 22)
+
+
+@pytest.mark.parametrize("collective", ["whole", "exact"])
+def test_widths_belong_to_exact_collectives(collective: str) -> None:
+    model, grid = small_model(DENSE), Grid(2, 2)
+    exact = exact_links(model, grid, lambda *_: 20) if collective == "whole" else None
+    with pytest.raises(ValueError, match=collective):
+        plan_system(
+            model,
+            grid,
+            small_hardware(model),
+            context=8,
+            batch=1,
+            collective=collective,
+            exact=exact,
+        )
 
 
 def test_one_chip_has_no_links() -> None:

@@ -9,16 +9,20 @@ from checkpoints import GPT_OSS, LLAMA, gpt_oss_tensors, llama_tensors, write_ch
 
 from hnlpu.boot import Window
 from hnlpu.bundle import read_manifest
+from hnlpu.checkpoint import open_checkpoint
 from hnlpu.chip_plan import plans_from_manifest
 from hnlpu.errors import HnlpuError
+from hnlpu.exact_links import exact_links
 from hnlpu.generator import GenerateOptions, generate
 from hnlpu.grid import Grid, Tile
 from hnlpu.link_plan import LinkOptions
+from hnlpu.outline import outline_of
 from hnlpu.rtl.grid import system_netlist
 from hnlpu.session import RunOptions, run
 from hnlpu.sim.cycle_chip import chip_layout
 from hnlpu.verification.chip_sources import chips_of
 from hnlpu.verification.readback import readback
+from hnlpu.widths import vector_bits
 
 GRIDS = {
     "experts": (GPT_OSS, gpt_oss_tensors, Grid(1, 2), None),
@@ -101,6 +105,37 @@ def test_the_model_of_cycles_has_the_same_streams_and_links(bundle):
         assert streams == [stream["name"] for stream in chip["streams"]]
         for other, link in links[tile].out_links.items():
             assert layout.blocks[f"{other}_sender"].parameters["plan"] == link
+
+
+def test_links_carry_the_bits_that_a_simulated_system_counts(bundle):
+    source, folder = bundle
+    manifest, shape = read_manifest(folder), open_checkpoint(source).shape
+    plans = plans_from_manifest(manifest)
+    plan = plans[Tile()]
+    roles = {m["name"]: m["role"] for m in manifest["matrices"]}
+    widths = {roles[name]: place.base.y_bits for name, place in plan.arrays.items()}
+    model, n = outline_of(shape), plan.numerics
+    exact = exact_links(model, plan.grid, lambda item, _: widths.get(item.role, 0), n)
+    expected = {
+        r"layer_\d_[qkv]_sum_column": exact.projection,
+        r"layer_\d_attention_peak_column": exact.peak,
+        r"layer_\d_attention_parts_column": exact.values(plan.context),
+        r"layer_\d_(attention|swiglu)_seen_(row|column)": exact.value,
+        r"layer_\d_o_sum_row": exact.output,
+        r"layer_\d_o_slices": vector_bits(exact.residual, plan.position_bits),
+        r"layer_\d_(experts|down)_sum_row": exact.hidden(experts=model.is_moe)[0],
+        r"layer_\d_(experts|down)_sum_column": exact.hidden(experts=model.is_moe)[1],
+        r"embedding|head_logits_(row|column)": None,  # not a collective of the plan of a system
+    }
+    links = system_netlist(plans, {tile: () for tile in plans}).links
+    seen = set()
+    for chip in links.values():
+        for other in chip.out_links:
+            for name, n_bits in chip.channels(other)[0]:
+                (kind,) = (pattern for pattern in expected if re.fullmatch(pattern, name))
+                assert expected[kind] in (None, n_bits), name
+                seen.add(kind)
+    assert len(seen) >= 4
 
 
 def test_only_the_first_chip_has_the_host_port(bundle):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from systems import small_plan
 
+from hnlpu.grid_mapping import COLLECTIVES
 from hnlpu.sim.stages import compile_plan
 from hnlpu.sim.system import Event, Requests, SystemTwin
 from hnlpu.system_plan import SHARED, SystemPlan
@@ -75,7 +76,7 @@ def finished(plan: SystemPlan, tokens: int) -> list[Event]:
 @given(
     batch=st.integers(1, 12), grid=st.sampled_from(["1x1", "2x1", "2x2", "4x4"]),
     link_rate=st.sampled_from([1.0, 8.0, 64.0]), vex_lanes=st.sampled_from([1.0, 8.0, 64.0]),
-    link_latency=st.integers(1, 50), collective=st.sampled_from(["whole", "pieces"]),
+    link_latency=st.integers(1, 50), collective=st.sampled_from(COLLECTIVES),
 )  # fmt: skip
 @settings(max_examples=30, deadline=None)
 def test_every_event_obeys_the_laws(**changed) -> None:  # type: ignore[no-untyped-def]
