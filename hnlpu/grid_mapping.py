@@ -31,8 +31,8 @@ __all__ = ["COLLECTIVES", "STAGES_PER_LAYER", "busiest_chip", "plan_system"]
 
 STAGES_PER_LAYER = 6
 #: How chips add up vectors: whole ones to every other chip, or pieces (twice over the wire, less in all), of numbers of
-#: ``link_number_bytes``. Exact: sums are integers, whole ones as the RTL sends them; or pieces, rounded when they are
-#: complete and then gathered, which no RTL does yet.
+#: ``link_number_bytes``. Exact: sums are integers, as the RTL sends them: those of experts in pieces, which are rounded when
+#: they are complete and then gathered, all others whole; or all in pieces, which no RTL does yet.
 COLLECTIVES = ("whole", "pieces", "exact", "exact-pieces")
 
 _UNIFORM = (
@@ -111,9 +111,7 @@ def plan_system(
     if exact is not None:
         notes.append("links carry exact integers, as wide as the RTL's (hnlpu/exact_links.py)")
     if collective == "exact-pieces":
-        notes.append(
-            "complete sums are rounded before they are gathered: the RTL adds whole vectors"
-        )
+        notes.append("all sums are added in pieces; the RTL does so for those of experts only")
     if model.is_moe:
         notes.append(_UNIFORM)
     if (end_context or context) > model.max_context:
@@ -238,7 +236,7 @@ class _Mapping:
     def _enter(self, layer: int) -> Iterator[Part]:
         model = self.model
         if layer:
-            yield from self._all_chips("Y", model.hidden, self._hidden_bits(layer - 1))
+            yield from self._all_chips("Y", model.hidden, layer - 1)
             yield self._vex("residual", model.hidden)
         # squares of the whole vector, and the slice that the arrays of this row take
         yield self._vex("RMSNorm", model.hidden + model.hidden / self.grid.rows)
@@ -321,8 +319,7 @@ class _Mapping:
                 yield from self._all_reduce(kind, "exponent", 1, bits, bits)
 
     def _last(self) -> Iterator[Part]:
-        bits = self._hidden_bits(self.model.n_layers - 1)
-        yield from self._all_chips("Y", self.model.hidden, bits)
+        yield from self._all_chips("Y", self.model.hidden, self.model.n_layers - 1)
         yield self._vex("residual, RMSNorm", 3 * self.model.hidden)
 
     def _sample(self) -> Iterator[Part]:
@@ -341,12 +338,11 @@ class _Mapping:
     def _has_experts(self, layer: int) -> bool:
         return self.model.is_moe and layer >= self.model.n_dense_layers
 
-    def _hidden_bits(self, layer: int) -> tuple[int, int, int] | None:
+    def _hidden_bits(self, layer: int) -> tuple[int, int, int] | tuple[None, None, None]:
         """Of the sums of a layer's end in the rows and in the columns, and when they are rounded."""
         if self.exact is None:
-            return None
-        sums = self.exact.hidden(experts=self._has_experts(layer))
-        return *sums, self.exact.residual
+            return None, None, None
+        return *self.exact.hidden(experts=self._has_experts(layer)), self.exact.residual
 
     def _inputs(self, role: str) -> int:
         return next(item.n_columns for item in self.model.linears if item.role == role)
@@ -361,18 +357,17 @@ class _Mapping:
         busy = ceil(elements / self.hardware.vex_lanes)
         return Part(name, "vex", busy, busy + self.hardware.vex_depth_cycles)
 
-    def _all_chips(
-        self, name: str, numbers: float, bits: tuple[int, int, int] | None
-    ) -> Iterator[Part]:
-        """All-reduce over all chips: in the rows, then in the columns."""
-        in_rows, in_columns, rounded = bits or (None, None, None)
-        if not self._pieces or min(self.grid.rows, self.grid.columns) == 1:
-            yield from self._all_reduce("row", name, numbers, in_rows, rounded)
-            yield from self._all_reduce("column", name, numbers, in_columns, rounded)
+    def _all_chips(self, name: str, numbers: float, layer: int) -> Iterator[Part]:
+        """All-reduce of a layer's end over all chips: in the rows, then in the columns."""
+        in_rows, in_columns, rounded = self._hidden_bits(layer)
+        pieces = self._pieces or (self.exact is not None and self._has_experts(layer))
+        if not pieces or min(self.grid.rows, self.grid.columns) == 1:
+            yield from self._all_reduce("row", name, numbers, in_rows, rounded, pieces=pieces)
+            yield from self._all_reduce("column", name, numbers, in_columns, rounded, pieces=pieces)
             return
         piece = numbers / self.grid.columns
         yield from self._message("row", f"{name} scatter", piece, in_rows)
-        yield from self._all_reduce("column", name, piece, in_columns, rounded)
+        yield from self._all_reduce("column", name, piece, in_columns, rounded, pieces=True)
         yield from self._message("row", f"{name} gather", piece, rounded)
 
     def _all_reduce(
@@ -382,9 +377,11 @@ class _Mapping:
         numbers: float,
         bits: int | None = None,
         rounded: int | None = None,
+        *,
+        pieces: bool | None = None,
     ) -> Iterator[Part]:
         """In exact collectives a term has ``bits``, and a sum that is complete is ``rounded`` to fewer."""
-        if not self._pieces:
+        if not (self._pieces if pieces is None else pieces):
             yield from self._message(kind, name, numbers, bits)
         else:
             chips = self.grid.rows if kind == "column" else self.grid.columns

@@ -487,17 +487,30 @@ class _Builder:
             blend = net.add(
                 f"{stem}_experts_blend", Blend, shape.hidden, k, len(own), n, position_bits
             )
-            total = self.links.all_reduce(
-                f"{stem}_experts_sum", (blend, "y"), "sum", "vector", _ALL
-            )
-            bits = blend_bits(k, n)
             combine = net.add(
-                f"{stem}_experts", Round, bits, n.routing_bits, n.residual_bits, position_bits
-            )
-            net.join(*total, combine, "x", f"{stem}_experts_total")
+                f"{stem}_experts", Round, blend_bits(k, n), n.routing_bits, n.residual_bits,
+                position_bits,
+            )  # fmt: skip
         net.join(routed, "y", blend, "x", f"{stem}_down")
         route(2, blend, "weights")
-        net.join(combine, "y", adder, "delta", f"{stem}_experts")
+        result = (combine, "y")
+        if blend is not combine:
+            result = self._everywhere(f"{stem}_experts", (blend, "y"), combine)
+        net.join(*result, adder, "delta", f"{stem}_experts")
+
+    def _everywhere(self, name: str, source: Source, rounding: Block) -> Source:
+        """Sums over all chips, rounded: each chip adds up and rounds its slice, and gets those of the others."""
+        total = self.plan.shape.hidden
+        slices = []
+        for axis in _ALL:
+            source, length = self.links.reduce_scatter(f"{name}_sum_{axis}", source, axis, total)
+            slices.append((axis, length, total))
+            total = length
+        self.net.join(*source, rounding, "x", f"{name}_total")
+        source = rounding, "y"
+        for axis, length, total in reversed(slices):
+            source = self.links.all_gather(f"{name}_{axis}", source, axis, length, total)
+        return source
 
     def _routes(self, stem: str, router: Block, own: range) -> Callable[[int, Block, str], None]:
         """Copies of the routes, of own experts only, that wait where they are needed later.

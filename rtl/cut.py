@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from hnlpu.rtl.hierarchy import SharedComponent
-from hnlpu.rtl.vectors import integer_signature
+from hnlpu.rtl.vectors import integer_signature, vector_signature
 
 __all__ = ["Cut"]
 
@@ -24,24 +24,38 @@ class Cut(SharedComponent):
     n_bits : int
         Of an element.
     position_bits : int
+    kind : str
+        Of both streams: ``integers`` or ``vector``.
 
     Members
     -------
-    x : In(integer stream)
-    y : Out(integer stream)
+    x : In(stream)
+    y : Out(stream)
     """
 
     clock_ports = ("clk", "rst")
 
-    def __init__(self, n: int, first: int, length: int, n_bits: int, position_bits: int) -> None:
-        self.n, self.first, self.length = n, first, length
+    def __init__(
+        self,
+        n: int,
+        first: int,
+        length: int,
+        n_bits: int,
+        position_bits: int,
+        kind: str = "integers",
+    ) -> None:
+        assert kind in ("integers", "vector"), kind
+        self.n, self.first, self.length, self.kind = n, first, length, kind
         self.n_bits, self.position_bits = n_bits, position_bits
-        stream = integer_signature(n_bits, position_bits)
+        signature = integer_signature if kind == "integers" else vector_signature
+        stream = signature(n_bits, position_bits)
         super().__init__({"x": In(stream), "y": Out(stream)})
 
     @property
     def module_name(self) -> str:
-        return f"hn_cut_{self.first}_{self.length}of{self.n}x{self.n_bits}_p{self.position_bits}"
+        kind = "" if self.kind == "integers" else f"_{self.kind}"
+        size = f"{self.first}_{self.length}of{self.n}x{self.n_bits}"
+        return f"hn_cut_{size}_p{self.position_bits}{kind}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -59,10 +73,11 @@ class Cut(SharedComponent):
             done.eq(last if end > self.n else self.x.p.last),
             self.x.ready.eq((self.y.ready | ~inside) & ((index < self.n - 1) | done)),
             self.y.p.value.eq(Mux(padding, 0, self.x.p.value)),
-            self.y.p.exponent.eq(self.x.p.exponent),
             self.y.p.position.eq(self.x.p.position),
             self.y.p.last.eq(index == self.first + self.length - 1),
         ]
+        if self.kind == "integers":
+            m.d.comb += self.y.p.exponent.eq(self.x.p.exponent)
         with m.If(give):
             m.d.sync += index.eq(Mux(last, 0, index + 1))
         return m

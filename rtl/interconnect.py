@@ -13,6 +13,7 @@ from hnlpu.grid import Tile
 from hnlpu.link_plan import LinkPlan
 from hnlpu.rtl.all_reduce import AllReduce
 from hnlpu.rtl.channels import Channels
+from hnlpu.rtl.cut import Cut
 from hnlpu.rtl.fork import Fork
 from hnlpu.rtl.gather import Gather
 from hnlpu.rtl.link import link_ends
@@ -129,6 +130,37 @@ class Interconnect:
         for i, tile in enumerate(others):
             self.receive(tile, name, (reduce, f"others_{i}"))
         return reduce, "y"
+
+    def reduce_scatter(
+        self, name: str, source: Source, axis: str, total: int
+    ) -> tuple[Source, int]:
+        """Vectors of ``total`` elements of all chips of a group added up, a slice on each chip: its stream and length.
+
+        Slices have one length; the terms have room for the sum.
+        """
+        group = self.group(axis)
+        if len(group) == 1:
+            return source, total
+        length, n_bits = -(-total // len(group)), element_bits(source)
+        fork = self.net.add(f"{name}_copies", Fork, stream_bits(*source), len(group))
+        self.net.join(*source, fork, "x", f"{name}_mine")
+        reduce = self.net.add(
+            f"{name}_reduce", AllReduce, "sum", "vector", len(group), n_bits, n_bits,
+            self.plan.position_bits,
+        )  # fmt: skip
+        for i, tile in enumerate(group):
+            cut = self.net.add(
+                f"{name}_cut_{i}", Cut, total, i * length, length, n_bits, self.plan.position_bits,
+                "vector",
+            )  # fmt: skip
+            self.net.join(fork, f"y_{i}", cut, "x", f"{name}_copy_{i}")
+            if tile == self.plan.tile:
+                self.net.join(cut, "y", reduce, "x", f"{name}_own")
+            else:
+                self.send(tile, name, (cut, "y"), n_bits)
+        for i, tile in enumerate(self.others(axis)):
+            self.receive(tile, name, (reduce, f"others_{i}"))
+        return (reduce, "y"), length
 
     def all_gather(self, name: str, source: Source, axis: str, length: int, total: int) -> Source:
         """Slices of ``length`` of all chips of a group put together, on each of them."""

@@ -86,6 +86,29 @@ class Interconnect:
             n_bits += len(others).bit_length() if grows else 0
         return source
 
+    def reduce_scatter(
+        self, name: str, source: Source, axis: str, n_bits: int, total: int
+    ) -> tuple[Source, int]:
+        """Vectors of ``total`` elements of all chips of a group added up, a slice on each chip."""
+        group, others = self.group(axis), self.others(axis)
+        if not others:
+            return source, total
+        length = -(-total // len(group))
+        fork = self.net.add("fork", f"{name}_copies", n_outputs=len(group))
+        self.net.join(*source, fork, "x", f"{name}_mine")
+        reduce = self.net.add("reduce", f"{name}_reduce", n_others=len(others))
+        for i, tile in enumerate(group):
+            sizes: dict[str, Any] = {"n": total, "first": i * length, "length": length}
+            cut = self.net.add("cut", f"{name}_cut_{i}", **sizes)
+            self.net.join(fork, f"y_{i}", cut, "x", f"{name}_copy_{i}")
+            if tile == self.plan.tile:
+                self.net.join(cut, "y", reduce, "x", f"{name}_own")
+            else:
+                self.send(tile, name, (cut, "y"), n_bits)
+        for i, tile in enumerate(others):
+            self.receive(tile, name, (reduce, f"others_{i}"), n_bits)
+        return (reduce, "y"), length
+
     def all_gather(
         self, name: str, source: Source, axis: str, n_bits: int, lengths: Sequence[int], total: int
     ) -> Source:

@@ -283,23 +283,41 @@ class _Builder:
         )
         route(1, feed, "select")
         down = merged("down", arrays("down", 0), shape.hidden, 3)
-        combine, result = self._blended(i, stem, own)
+        combine, rounding = self._blended(i, stem, own)
         net.join(down, "y", combine, "x", f"{stem}_down")
         route(2, combine, "weights")
-        net.join(result, "y", adder, "delta", f"{stem}_experts")
+        result = (combine, "y")
+        if rounding is not None:
+            result = self._everywhere(f"{stem}_experts", (combine, "y"), rounding)
+        net.join(*result, adder, "delta", f"{stem}_experts")
 
-    def _blended(self, i: int, stem: str, own: range) -> tuple[str, str]:
-        """The weighted sum over the experts of all chips: what takes the vectors, and what gives it."""
-        net, plan, shape = self.net, self.plan, self.plan.shape
-        if plan.grid.n_chips == 1:
-            combine = net.add("combine", f"{stem}_experts", layer=i, length=shape.hidden)
-            return combine, combine
+    def _blended(self, i: int, stem: str, own: range) -> tuple[str, str | None]:
+        """The weighted sum over a chip's experts, and what rounds that over all chips' if they are several."""
+        net, shape = self.net, self.plan.shape
+        if self.plan.grid.n_chips == 1:
+            return net.add("combine", f"{stem}_experts", layer=i, length=shape.hidden), None
         blend = net.add("blend", f"{stem}_experts_blend", layer=i, length=shape.hidden, own=own)
-        n_bits = blend_bits(shape.experts_per_token, plan.numerics)
-        total = self.links.all_reduce(f"{stem}_experts_sum", (blend, "y"), _ALL, n_bits)
-        rounding = net.add("round", f"{stem}_experts")
-        net.join(*total, rounding, "x", f"{stem}_experts_total")
-        return blend, rounding
+        return blend, net.add("round", f"{stem}_experts")
+
+    def _everywhere(self, name: str, source: Source, rounding: str) -> Source:
+        """Sums over all chips, rounded: each chip adds up and rounds its slice, and gets those of the others."""
+        n, total = self.plan.numerics, self.plan.shape.hidden
+        n_bits = blend_bits(self.plan.shape.experts_per_token, n)
+        slices = []
+        for axis in _ALL:
+            source, length = self.links.reduce_scatter(
+                f"{name}_sum_{axis}", source, axis, n_bits, total
+            )
+            slices.append((axis, length, total))
+            total = length
+        self.net.join(*source, rounding, "x", f"{name}_total")
+        source = rounding, "y"
+        for axis, length, total in reversed(slices):
+            lengths = [length] * len(self.links.group(axis))
+            source = self.links.all_gather(
+                f"{name}_{axis}", source, axis, n.residual_bits, lengths, total
+            )
+        return source
 
     def _routes(
         self, i: int, stem: str, router: str, own: range

@@ -74,8 +74,8 @@ def test_exact_integers_take_their_bits() -> None:
         }
     scores, values = 16 * 20, (1024 + 16) * 46
     assert inner["exact"] == {
-        "column": 1280 * 25 + scores + values + 720 * 20 + 2880 * 36,
-        "row": 18 + 720 * 26 + 2880 * 36,
+        "column": 1280 * 25 + scores + values + 720 * 20 + 180 * (36 + 20),
+        "row": 18 + 720 * 26 + 720 * (36 + 20),
     }
     # Of a piece the terms are exact, and what is complete is rounded: 18 bits to a quantizer, 20 to the residual.
     assert inner["exact-pieces"] == {

@@ -123,6 +123,7 @@ def test_links_carry_the_bits_that_a_simulated_system_counts(bundle):
         r"layer_\d_(attention|swiglu)_seen_(row|column)": exact.value,
         r"layer_\d_o_sum_row": exact.output,
         r"layer_\d_o_slices": vector_bits(exact.residual, plan.position_bits),
+        r"layer_\d_experts_(row|column)": vector_bits(exact.residual, plan.position_bits),
         r"layer_\d_(experts|down)_sum_row": exact.hidden(experts=model.is_moe)[0],
         r"layer_\d_(experts|down)_sum_column": exact.hidden(experts=model.is_moe)[1],
         r"embedding|head_logits_(row|column)": None,  # not a collective of the plan of a system
