@@ -506,8 +506,8 @@ ui.perfetto.dev opens; the second sweeps contexts of 2K to 512K and batches of 1
     )  # fmt: skip
     simulate.add_argument(
         "--collective", default="whole", metavar="HOW",
-        help="add up whole vectors (default), or pieces: more messages, fewer bytes; exact: integers as wide as the RTL "
-        "sends; exact-pieces: the same in pieces",
+        help="add up whole vectors (default), or pieces: more messages, fewer bytes; exact: integers as the RTL "
+        "sends them; exact-pieces: the same, all in pieces",
     )  # fmt: skip
     simulate.add_argument(
         "--link-credits", type=int, metavar="BYTES",
