@@ -153,9 +153,24 @@ def simulator_environment(verilator: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([str(verilator.parent), os.environ.get("PATH", os.defpath)]),
         "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
     }
-    if "OBJCACHE" not in os.environ and shutil.which("ccache"):
+    if "OBJCACHE" not in os.environ and _ccache() is not None:
         environment["OBJCACHE"] = "ccache"
     return environment
+
+
+def _ccache() -> str | None:
+    """Where ccache is; None if it is not installed, or its folder cannot be written: it would end every build."""
+    program = shutil.which("ccache")
+    if program is None:
+        return None
+    asked = [program, "--get-config", "cache_dir"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    folder = Path(done.stdout.strip())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return program if done.returncode == 0 and os.access(folder, os.W_OK) else None
 
 
 def has_lz4() -> bool:
@@ -222,7 +237,7 @@ def find_tools() -> list[Tool]:
         _package("distributed", "simulate: sweeps on a cluster (extra [dask])", required=False),
     ]
     tools += [_timer(), _cell_library()]
-    ccache = shutil.which("ccache") or "-"
+    ccache = _ccache() or "-"
     tools.append(
         Tool("ccache", "verify: builds the second simulation faster (optional)", None, ccache)
     )

@@ -84,7 +84,11 @@ def test_environment_puts_that_verilator_first(programs):
 def test_compilers_are_cached_where_ccache_is_and_no_other_is_named(programs, monkeypatch):
     monkeypatch.delenv("OBJCACHE", raising=False)
     assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))
-    _program(programs / "ccache", "exit 0")
+    _program(programs / "ccache", f"echo {programs / 'objects'}")
     assert simulator_environment(Path("/bin/verilator"))["OBJCACHE"] == "ccache"
+    _program(programs / "ccache", f"echo {programs / 'g++'}")  # no folder
+    assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))
+    _program(programs / "ccache", f"echo {programs / 'objects'}; exit 1")
+    assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))
     monkeypatch.setenv("OBJCACHE", "")
     assert "OBJCACHE" not in simulator_environment(Path("/bin/verilator"))
