@@ -23,7 +23,7 @@ from hnlpu.grid import Grid
 from hnlpu.model import LinearShape
 from hnlpu.numerics import Numerics
 from hnlpu.outline import ModelOutline
-from hnlpu.widths import blend_bits, index_bits, sum_bits
+from hnlpu.widths import blend_bits, growth_bits, index_bits, sum_bits
 
 __all__ = ["ExactLinks", "exact_links"]
 
@@ -105,7 +105,7 @@ def exact_links(
     dense = None
     if not model.is_moe or model.n_dense_layers:
         in_rows = widest(("dense_down" if model.is_moe else "down",), grid.n_chips)
-        dense = in_rows, in_rows + _growth(grid.columns)
+        dense = in_rows, in_rows + growth_bits(grid.columns)
     most = model.experts_per_token + model.n_shared_experts
     return ExactLinks(
         projection=widest(_PROJECTIONS, grid.rows),
@@ -115,8 +115,3 @@ def exact_links(
         dense=dense,
         numerics=numerics,
     )
-
-
-def _growth(chips: int) -> int:
-    """Bits by which a sum over chips is wider than its terms."""
-    return (chips - 1).bit_length()

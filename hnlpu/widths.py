@@ -8,6 +8,7 @@ from hnlpu.tables import EXP_BITS
 __all__ = [
     "blend_bits",
     "channel_bits",
+    "growth_bits",
     "index_bits",
     "largest_exponent",
     "sum_bits",
@@ -38,6 +39,11 @@ def blend_bits(most: int, numerics: Numerics) -> int:
     A product has a bit more than its factors, a sum as many more as it has terms in bits.
     """
     return numerics.residual_bits + numerics.routing_bits + 1 + most.bit_length()
+
+
+def growth_bits(n_terms: int) -> int:
+    """Bits by which a sum of ``n_terms`` is wider than a term."""
+    return (n_terms - 1).bit_length()
 
 
 def vector_bits(n_bits: int, position_bits: int) -> int:

@@ -19,7 +19,7 @@ from hnlpu.rtl.gather import Gather
 from hnlpu.rtl.link import link_ends
 from hnlpu.rtl.netlist import Block, Netlist, stream_bits
 from hnlpu.rtl.structure import Port
-from hnlpu.widths import channel_bits
+from hnlpu.widths import channel_bits, growth_bits
 
 __all__ = ["Interconnect", "Source", "element_bits"]
 
@@ -120,7 +120,7 @@ class Interconnect:
         grows: bool,
     ) -> Source:
         n_bits = element_bits(source)
-        y_bits = n_bits + (len(others).bit_length() if grows else 0)
+        y_bits = n_bits + (growth_bits(1 + len(others)) if grows else 0)
         reduce = self.net.add(
             f"{name}_reduce", AllReduce, operation, kind, 1 + len(others), n_bits, y_bits,
             self.plan.position_bits,

@@ -10,7 +10,7 @@ from typing import Any
 from hnlpu.chip_plan import ChipPlan
 from hnlpu.grid import Tile
 from hnlpu.sim.cycle_layout import Layout
-from hnlpu.widths import channel_bits, vector_bits
+from hnlpu.widths import channel_bits, growth_bits, vector_bits
 
 __all__ = ["Interconnect", "Source"]
 
@@ -83,7 +83,7 @@ class Interconnect:
             for i, tile in enumerate(others):
                 self.receive(tile, whole, (reduce, f"others_{i}"), n_bits)
             source = reduce, "y"
-            n_bits += len(others).bit_length() if grows else 0
+            n_bits += growth_bits(1 + len(others)) if grows else 0
         return source
 
     def reduce_scatter(

@@ -13,7 +13,7 @@ from hnlpu.boot import boot_windows, write_image
 from hnlpu.chip import Chip, Expert, HardwiredMatrix, Layer
 from hnlpu.sim.fixed_point import Integers
 from hnlpu.verification.chip import protocol_steps
-from hnlpu.verification.chip_run import Step, prompt, reset, stall
+from hnlpu.verification.chip_run import Step, glitch, prompt, reset, stall
 
 __all__ = ["Stimulus", "stimuli", "stressed"]
 
@@ -67,11 +67,11 @@ def _image(chip: Chip) -> str:
 
 
 def _steps(prompts: Sequence[list[int]], vocab: int, context: int) -> list[Step]:
-    """Prompts with tokens generated after them, stalls in the second half."""
+    """Prompts with tokens generated after them, stalls and errors of links in the second half."""
     steps: list[Step] = []
     for i, given in enumerate(prompts):
         if i == len(prompts) // 2:
-            steps.append(stall())
+            steps += [stall(), glitch()]
         kept = given[: max(1, context - 3)]
         steps += [reset(), prompt(kept, min(3, context - len(kept)))]
     return [*steps, *protocol_steps(vocab)]

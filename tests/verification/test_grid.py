@@ -121,3 +121,5 @@ def test_channels_without_turns_are_found(grid):
     earliest = min(min(d.expected, d.got) for d in found.differences if d.expected and d.got)
     first = {d.stream for d in found.differences if earliest in (d.expected, d.got)}
     assert any(name.endswith("_tx") or "_to_r" in name for name in first), first
+    # Nothing before the channels differs: what they send, and the copy that stays here in step with it.
+    assert all(name.endswith(("_tx", "_mine")) or "_to_r" in name for name in first), first
